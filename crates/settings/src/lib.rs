@@ -1,0 +1,18 @@
+//! Settings of a program: a YAML file, the environment, flags; and the units and exit codes that all
+//! programs share.
+//!
+//! A program has one struct of optional fields that serves as flags (clap), as file and as
+//! environment at once; [`layered`] merges the three (flag > environment > file), and the program
+//! turns the result into its checked settings before it binds or connects to anything.
+
+#![forbid(unsafe_code)]
+
+mod exit;
+mod layers;
+mod secret;
+mod units;
+
+pub use exit::Exit;
+pub use layers::{SettingsError, layered};
+pub use secret::Secret;
+pub use units::{Size, Span, UnitError};

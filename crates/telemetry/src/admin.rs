@@ -1,0 +1,79 @@
+//! The admin listener: `/livez`, `/readyz`, `/metrics`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use prometheus::{Registry, TextEncoder};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Whether a balancer should send clients here.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The admin listener while it runs; dropping it closes the port.
+#[derive(Debug)]
+pub struct Admin {
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Admin {
+    /// Serves on `listener` until dropped.
+    ///
+    /// # Errors
+    /// The listener has no address.
+    pub fn serve(
+        listener: TcpListener,
+        registry: Registry,
+        ready: Readiness,
+    ) -> std::io::Result<Admin> {
+        let address = listener.local_addr()?;
+        let routes = Router::new()
+            .route("/livez", get(|| async { "ok\n" }))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state((registry, ready));
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, routes).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        });
+        Ok(Admin { address, task })
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn readyz(State((_, ready)): State<(Registry, Readiness)>) -> (StatusCode, &'static str) {
+    match ready.is_ready() {
+        true => (StatusCode::OK, "ok\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    }
+}
+
+async fn metrics(State((registry, _)): State<(Registry, Readiness)>) -> (StatusCode, String) {
+    match TextEncoder::new().encode_to_string(&registry.gather()) {
+        Ok(text) => (StatusCode::OK, text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
