@@ -1,0 +1,56 @@
+use super::super::secret_ranges;
+
+/// `head` with its secrets blanked.
+fn blanked(head: &str) -> String {
+    let mut bytes = head.as_bytes().to_vec();
+    for range in secret_ranges(head.as_bytes()) {
+        bytes[range].fill(b'*');
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn values_are_secret_and_schemes_are_not() {
+    let cases = [
+        ("Authorization: Basic dTpw\r\n", "Authorization: Basic ****\r\n"),
+        ("authorization:ApiKey  abc==  \r\n", "authorization:ApiKey  *****  \r\n"),
+        ("AUTHORIZATION: tokenalone\r\n", "AUTHORIZATION: **********\r\n"),
+        (
+            "Authorization: AWS4-HMAC-SHA256 Credential=A, Signature=b\r\n",
+            "Authorization: AWS4-HMAC-SHA256 *************************\r\n",
+        ),
+        ("Proxy-Authorization: Bearer x.y\r\n", "Proxy-Authorization: Bearer ***\r\n"),
+        ("ES-Secondary-Authorization: Bearer xy\r\n", "ES-Secondary-Authorization: Bearer **\r\n"),
+        ("Cookie: a=b; c=d\r\n", "Cookie: ********\r\n"),
+        ("Set-Cookie: sid=1; Path=/\r\n", "Set-Cookie: *************\r\n"),
+        ("X-Api-Key: k\r\n", "X-Api-Key: *\r\n"),
+        ("ApiKey: k\r\n", "ApiKey: *\r\n"),
+        ("X-Amz-Security-Token: k\r\n", "X-Amz-Security-Token: *\r\n"),
+        ("X-Auth-Token: k\r\n", "X-Auth-Token: *\r\n"),
+        // What a framer refuses, and servers may accept.
+        ("Authorization : Basic dTpw\n", "Authorization : Basic ****\n"),
+        ("Authorization:\r\n Basic dTpw\r\n", "Authorization:\r\n **********\r\n"),
+        ("Cookie: a\r\n\tb\r\nHost: c\r\n", "Cookie: *\r\n\t*\r\nHost: c\r\n"),
+        ("Cookie: cut of", "Cookie: ******"),
+        // Nothing to hide.
+        ("Authorization:\r\n", "Authorization:\r\n"),
+        ("Authorization: \r\n", "Authorization: \r\n"),
+        ("Cookie:", "Cookie:"),
+        ("X-Cookie: a\r\nX-Authorization: b\r\n", "X-Cookie: a\r\nX-Authorization: b\r\n"),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(blanked(line), expected);
+        let head = format!("GET /?Cookie:a HTTP/1.1\r\nHost: h:1\r\n{line}");
+        let expected = format!("GET /?Cookie:a HTTP/1.1\r\nHost: h:1\r\n{expected}");
+        assert_eq!(blanked(&head), expected);
+    }
+}
+
+#[test]
+fn many_secrets_come_in_order() {
+    let head = "GET / HTTP/1.1\r\n".to_string() + &"Cookie: a\r\n".repeat(9) + "\r\n";
+    let ranges = secret_ranges(head.as_bytes());
+    assert_eq!(ranges.len(), 9);
+    assert!(ranges.windows(2).all(|pair| pair[0].end <= pair[1].start));
+    assert!(!secret_ranges(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").spilled());
+}
