@@ -1,0 +1,267 @@
+//! Reading segments, also while another process appends to them.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+
+use super::format::{self, FRAME_HEADER, Front, FrameHeader, SEGMENT_HEADER};
+use super::segment::{self, Segment};
+use crate::read::entry;
+use crate::{BadRecord, Ends, Entry, ReadError, StartFrom};
+
+/// Bytes that one read takes; a frame that is longer is read whole.
+const WINDOW: usize = 1 << 20;
+/// How often the end of the log is looked at for more.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The reading end of a file journal, for one group.
+#[derive(Debug)]
+pub(crate) struct FileReader {
+    folder: PathBuf,
+    group: PathBuf,
+    open: Option<Open>,
+    position: u64,
+    window: Bytes,
+}
+
+#[derive(Debug)]
+struct Open {
+    segment: Segment,
+    file: File,
+}
+
+enum Step {
+    Entry(Entry),
+    Wait,
+}
+
+impl FileReader {
+    pub(crate) fn open(
+        folder: &Path,
+        group: &str,
+        start: StartFrom,
+    ) -> Result<FileReader, ReadError> {
+        let fail = |error: io::Error| ReadError {
+            url: format!("file://{}", folder.display()),
+            reason: format!("{error}; is this the folder that capture-proxy writes to?"),
+        };
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if group.is_empty() || group.starts_with('.') || !group.bytes().all(sound) {
+            let reason = format!("`{group}` is no name for a group: use letters, digits, `_`, `-`");
+            return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        }
+        let segments = segment::list(folder).map_err(fail)?;
+        let first = segments.first().map_or(0, |segment| segment.base);
+        let group = folder.join("groups").join(group);
+        let position = match start {
+            StartFrom::Beginning => first,
+            StartFrom::Offset(offset) => offset.max(first),
+            StartFrom::Time(at) => begin_at(&segments, at).unwrap_or(first),
+            StartFrom::Group => committed(&group).map_err(fail)?.unwrap_or(first).max(first),
+        };
+        let folder = folder.to_owned();
+        Ok(FileReader { folder, group, open: None, position, window: Bytes::new() })
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Entry, ReadError> {
+        loop {
+            match self.step().map_err(|error| self.failed(&error))? {
+                Step::Entry(entry) => return Ok(entry),
+                Step::Wait => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    pub(crate) fn ends(&self) -> Result<Ends, ReadError> {
+        let segments = segment::list(&self.folder).map_err(|error| self.failed(&error))?;
+        let Some(last) = segments.last() else { return Ok(Ends(vec![(0, self.position)])) };
+        let length = fs::metadata(&last.path).map_err(|error| self.failed(&error))?.len();
+        // What is torn at the very end is not there yet, and may never be.
+        let mut probe = FileReader {
+            folder: self.folder.clone(),
+            group: PathBuf::new(),
+            open: None,
+            position: self.position.max(last.base),
+            window: Bytes::new(),
+        };
+        let end = last.base + length.max(SEGMENT_HEADER as u64);
+        while probe.position < end {
+            match probe.step().map_err(|error| self.failed(&error))? {
+                Step::Entry(_) => {}
+                Step::Wait => break,
+            }
+        }
+        Ok(Ends(vec![(0, probe.position)]))
+    }
+
+    pub(crate) fn commit(&mut self, offset: u64) -> Result<(), ReadError> {
+        store(&self.group, offset).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &io::Error) -> ReadError {
+        let url = format!("file://{}", self.folder.display());
+        ReadError { url, reason: format!("{error} (at offset {})", self.position) }
+    }
+
+    /// One entry, or the news that there is none yet.
+    fn step(&mut self) -> io::Result<Step> {
+        if self.open.is_none() && !self.open_segment()? {
+            return Ok(Step::Wait);
+        }
+        loop {
+            let offset = self.position;
+            let (length, reason) = match format::front(&self.window) {
+                Front::Frame(header) => return Ok(Step::Entry(self.take(header))),
+                Front::BadBody(header) => (header.frame(), "its checksum does not hold"),
+                Front::Short(_) | Front::Empty | Front::NoHeader if self.refill()? => continue,
+                Front::Empty if self.window.is_empty() && self.has_next()? => {
+                    self.open = None;
+                    return self.step();
+                }
+                front => match self.damaged(&front)? {
+                    Some(length) => (length, "no frame begins here"),
+                    None => return Ok(Step::Wait),
+                },
+            };
+            let length = length.min(self.window.len());
+            self.advance(length);
+            let bad = BadRecord { partition: 0, offset, length: length as u64, reason: reason.into() };
+            let next = self.position;
+            return Ok(Step::Entry(Entry { partition: 0, offset, next, record: Err(bad) }));
+        }
+    }
+
+    /// Length of the damage at the front, when it is damage and not an end that is being written.
+    fn damaged(&mut self, front: &Front) -> io::Result<Option<usize>> {
+        if let Some(length) = format::next_header(&self.window) {
+            return Ok(Some(length));
+        }
+        if self.window.is_empty() {
+            return Ok(None);
+        }
+        // Behind the last sound header of a segment that has a successor, nothing more will come.
+        if self.has_next()? {
+            return Ok(Some(self.window.len()));
+        }
+        if matches!(front, Front::NoHeader) && self.window.len() > WINDOW {
+            return Ok(Some(self.window.len() - FRAME_HEADER));
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, header: FrameHeader) -> Entry {
+        let offset = self.position;
+        let record = self.window.slice(FRAME_HEADER + header.key..header.frame());
+        self.advance(header.frame());
+        entry(0, offset, self.position, &record)
+    }
+
+    fn advance(&mut self, length: usize) {
+        let _ = self.window.split_to(length);
+        self.position += length as u64;
+    }
+
+    /// Reads more behind the window; whether there was more.
+    fn refill(&mut self) -> io::Result<bool> {
+        let Some(open) = &self.open else { return Ok(false) };
+        let want = match format::front(&self.window) {
+            Front::Short(header) => header.frame().max(WINDOW),
+            Front::NoHeader => self.window.len() + WINDOW,
+            _ => WINDOW,
+        };
+        if self.window.len() >= want {
+            return Ok(false);
+        }
+        let mut bytes = BytesMut::zeroed(want);
+        let kept = self.window.len();
+        bytes[..kept].copy_from_slice(&self.window);
+        let mut filled = kept;
+        while filled < want {
+            let at = self.position - open.segment.base + filled as u64;
+            match open.file.read_at(&mut bytes[filled..], at)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        bytes.truncate(filled);
+        self.window = bytes.freeze();
+        Ok(filled > kept)
+    }
+
+    /// Opens the segment that holds the position; `false` when it is not there yet.
+    fn open_segment(&mut self) -> io::Result<bool> {
+        let segments = segment::list(&self.folder)?;
+        let held = segments.iter().rev().find(|segment| segment.base <= self.position);
+        let Some(segment) = held.or(segments.first()) else { return Ok(false) };
+        let file = File::open(&segment.path)?;
+        let mut header = [0; SEGMENT_HEADER];
+        match file.read_exact_at(&mut header, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
+        if !format::is_segment_header(&header, segment.base) {
+            let message = format!("{} does not begin as a segment", segment.path.display());
+            tracing::warn!(message);
+        }
+        self.position = self.position.max(segment.base + SEGMENT_HEADER as u64);
+        self.window = Bytes::new();
+        self.open = Some(Open { segment: segment.clone(), file });
+        Ok(true)
+    }
+
+    /// Whether another segment begins where this one ends, so that nothing more will come here.
+    fn has_next(&mut self) -> io::Result<bool> {
+        let Some(open) = &self.open else { return Ok(false) };
+        let base = open.segment.base;
+        let later = segment::list(&self.folder)?.into_iter().find(|segment| segment.base > base);
+        let Some(later) = later else { return Ok(false) };
+        // The writer closed this one before it made the next: look once more for its last bytes.
+        if self.refill()? {
+            return Ok(false);
+        }
+        if self.window.is_empty() {
+            self.position = later.base;
+        }
+        Ok(true)
+    }
+}
+
+/// The base of the last segment that was begun before `at`.
+fn begin_at(segments: &[Segment], at: u64) -> Option<u64> {
+    let written = |segment: &Segment| {
+        let modified = fs::metadata(&segment.path).and_then(|meta| meta.modified()).ok()?;
+        Some(modified.duration_since(UNIX_EPOCH).ok()?.as_nanos() as u64)
+    };
+    segments.iter().find(|segment| written(segment).is_none_or(|last| last >= at)).map(|s| s.base)
+}
+
+fn committed(group: &Path) -> io::Result<Option<u64>> {
+    match fs::read_to_string(group) {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| {
+            let message = format!("{} holds no offset; delete it to begin anew", group.display());
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces the group's file in one step, so that a crash leaves the old offset or the new.
+fn store(group: &Path, offset: u64) -> io::Result<()> {
+    let folder = group.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let part = group.with_extension("part");
+    let mut file = File::create(&part)?;
+    writeln!(file, "{offset}")?;
+    file.sync_all()?;
+    fs::rename(&part, group)?;
+    File::open(folder)?.sync_all()
+}

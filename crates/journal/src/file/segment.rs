@@ -1,0 +1,78 @@
+//! The segments of a folder: which there are, where the log ends, and recovery after a crash.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::format::{self, Front, SEGMENT_HEADER};
+
+/// One segment file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub base: u64,
+    pub path: PathBuf,
+}
+
+/// The segments of `folder` in order. Other files are left alone.
+pub(super) fn list(folder: &Path) -> io::Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        if path.extension().is_some_and(|ending| ending == "seg")
+            && let Ok(base) = stem.parse()
+        {
+            segments.push(Segment { base, path });
+        }
+    }
+    segments.sort_by_key(|segment| segment.base);
+    Ok(segments)
+}
+
+/// Makes the segment that begins at `base`, durable in its folder too; writes go behind its header.
+pub(super) fn create(folder: &Path, base: u64) -> io::Result<File> {
+    let path = folder.join(format!("{base:020}.seg"));
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(path)?;
+    file.write_all_at(&format::segment_header(base), 0)?;
+    file.seek(SeekFrom::Start(SEGMENT_HEADER as u64))?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    Ok(file)
+}
+
+/// What recovery found in the last segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Recovered {
+    /// Length of the file after the last whole frame.
+    pub whole: u64,
+    /// Bytes behind it that were cut off.
+    pub torn: u64,
+}
+
+/// Cuts off what stands behind the last whole frame of a segment. Damage in front of a whole frame
+/// stays where it is. Takes the segment into memory: it is bounded by the segment's size and one
+/// group.
+pub(super) fn recover(segment: &Segment) -> io::Result<Recovered> {
+    let bytes = fs::read(&segment.path)?;
+    let file = OpenOptions::new().write(true).open(&segment.path)?;
+    let (mut at, mut whole) = (SEGMENT_HEADER, SEGMENT_HEADER);
+    if bytes.len() < SEGMENT_HEADER {
+        file.write_all_at(&format::segment_header(segment.base), 0)?;
+    }
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        at += match format::front(rest) {
+            Front::Frame(header) => {
+                whole = at + header.frame();
+                header.frame()
+            }
+            Front::BadBody(header) => header.frame(),
+            Front::Short(_) | Front::Empty | Front::NoHeader => {
+                format::next_header(rest).unwrap_or(rest.len())
+            }
+        };
+    }
+    file.set_len(whole as u64)?;
+    file.sync_all()?;
+    Ok(Recovered { whole: whole as u64, torn: bytes.len().saturating_sub(whole) as u64 })
+}

@@ -1,0 +1,120 @@
+//! Crashes and damage, made by hand on real files.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use codec::record::{self, Envelope};
+use tempfile::TempDir;
+
+use super::segment;
+use crate::*;
+
+fn url(folder: &Path) -> JournalUrl {
+    JournalUrl::File(folder.to_owned())
+}
+
+fn connect(connection: &str, number: u64) -> Bytes {
+    Bytes::copy_from_slice(&record::connect(&Envelope::new(connection, "node"), 7, number))
+}
+
+/// Appends records numbered `from..to` of one connection and waits until they are durable.
+async fn fill(folder: &Path, settings: &AppendSettings, from: u64, to: u64) {
+    let appender = Appender::open(&url(folder), settings).unwrap();
+    let lane = appender.lane("c");
+    for number in from..to {
+        appender.append(&lane, number, connect("c", number), Urgency::Held).unwrap();
+    }
+    lane.durable().reached(to - 1).await.unwrap();
+}
+
+/// Everything that is there now: numbers, and what can't be read.
+async fn read(folder: &Path) -> (Vec<u64>, Vec<BadRecord>) {
+    let mut reader = Reader::open(&url(folder), "g", StartFrom::Beginning, &[]).await.unwrap();
+    let ends = reader.ends().await.unwrap();
+    let (mut numbers, mut bad) = (Vec::new(), Vec::new());
+    while !reader.has_reached(&ends) {
+        match reader.next().await.unwrap().record {
+            Ok(record) => numbers.push(record.number),
+            Err(record) => bad.push(record),
+        }
+    }
+    (numbers, bad)
+}
+
+fn small() -> AppendSettings {
+    AppendSettings { segment_bytes: 300, ..AppendSettings::default() }
+}
+
+#[tokio::test]
+async fn a_torn_end_is_cut_off_at_every_length_and_what_follows_is_read() {
+    let whole = TempDir::new().unwrap();
+    fill(whole.path(), &AppendSettings::default(), 1, 4).await;
+    let first = segment::list(whole.path()).unwrap().remove(0);
+    let bytes = fs::read(&first.path).unwrap();
+    let frame = (bytes.len() - 24) / 3;
+    for cut in 0..=bytes.len() {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join(first.path.file_name().unwrap()), &bytes[..cut]).unwrap();
+        fill(folder.path(), &AppendSettings::default(), 10, 12).await;
+        let kept = cut.saturating_sub(24) as u64 / frame as u64;
+        let expected: Vec<u64> = (1..=kept).chain(10..12).collect();
+        assert_eq!(read(folder.path()).await, (expected, vec![]), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_reported_with_its_place_and_the_rest_is_read() {
+    let folder = TempDir::new().unwrap();
+    fill(folder.path(), &AppendSettings::default(), 1, 4).await;
+    let first = segment::list(folder.path()).unwrap().remove(0);
+    let bytes = fs::read(&first.path).unwrap();
+    let frame = (bytes.len() - 24) / 3;
+    let file = fs::OpenOptions::new().write(true).open(&first.path).unwrap();
+    for at in 24..24 + 2 * frame {
+        for bit in 0..8 {
+            file.write_all_at(&[bytes[at] ^ (1 << bit)], at as u64).unwrap();
+            let (numbers, bad) = read(folder.path()).await;
+            let hit = (at - 24) / frame;
+            let expected: Vec<u64> = (1..4).filter(|number| *number != hit as u64 + 1).collect();
+            assert_eq!(numbers, expected, "bit {bit} of byte {at}");
+            assert_eq!(bad.len(), 1, "bit {bit} of byte {at}: {bad:?}");
+            assert_eq!(bad[0].offset, (24 + hit * frame) as u64);
+            assert_eq!(bad[0].length, frame as u64);
+        }
+        file.write_all_at(&[bytes[at]], at as u64).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn many_segments_are_one_log() {
+    let folder = TempDir::new().unwrap();
+    for round in 0..5 {
+        fill(folder.path(), &small(), round * 10 + 1, round * 10 + 11).await;
+    }
+    assert!(segment::list(folder.path()).unwrap().len() >= 5);
+    assert_eq!(read(folder.path()).await, ((1..51).collect(), vec![]));
+}
+
+#[tokio::test]
+async fn a_second_writer_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let _first = Appender::open(&url(folder.path()), &AppendSettings::default()).unwrap();
+    let second = Appender::open(&url(folder.path()), &AppendSettings::default()).unwrap_err();
+    assert!(second.to_string().contains("in use by another writer"), "{second}");
+}
+
+#[tokio::test]
+async fn at_its_limit_the_journal_refuses_and_says_so() {
+    let folder = TempDir::new().unwrap();
+    let settings = AppendSettings { limit_bytes: 500, ..AppendSettings::default() };
+    let appender = Appender::open(&url(folder.path()), &settings).unwrap();
+    let lane = appender.lane("c");
+    let refused = (1..100)
+        .find_map(|number| {
+            appender.append(&lane, number, connect("c", number), Urgency::Held).err()
+        })
+        .unwrap();
+    assert!(matches!(refused, AppendError::Limit { limit: 500 }), "{refused}");
+}

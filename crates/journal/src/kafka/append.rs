@@ -1,0 +1,186 @@
+//! Appending to a topic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{BaseProducer, Producer as _};
+use tokio::sync::Notify;
+
+use super::produce::{Producer, SendError};
+use crate::{AppendError, AppendSettings, Lane};
+
+/// How long brokers have to answer before a journal is called unreachable.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The writing end of a Kafka journal.
+#[derive(Debug)]
+pub(crate) struct KafkaAppender {
+    url: String,
+    partitions: i32,
+    most: usize,
+    core: Arc<Core>,
+    poller: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Core {
+    producer: Producer,
+    room: Notify,
+    closed: AtomicBool,
+}
+
+impl KafkaAppender {
+    pub(crate) fn open(
+        brokers: &str,
+        topic: &str,
+        settings: &AppendSettings,
+    ) -> Result<Arc<KafkaAppender>, String> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", brokers)
+            .set("client.id", "godwit-capture-proxy")
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("message.timeout.ms", "0")
+            .set("message.copy.max.bytes", "0")
+            .set("linger.ms", "0")
+            // One request in flight: what comes while it is on its way goes together in the next.
+            // So a lone record waits for nobody, and a thousand share a few requests.
+            .set("max.in.flight.requests.per.connection", "1")
+            .set("queue.buffering.max.messages", "1000000")
+            .set("queue.buffering.max.kbytes", (settings.queue_bytes / 1024 + 1).to_string())
+            .set("socket.nagle.disable", "true")
+            .set("log_level", "3");
+        for (name, value) in &settings.kafka_properties {
+            config.set(name, value);
+        }
+        let partitions = ensure_topic(&config, topic, settings.partitions)?;
+        let core = Arc::new(Core {
+            producer: Producer::new(&config, topic)?,
+            room: Notify::new(),
+            closed: AtomicBool::new(false),
+        });
+        let poller = std::thread::Builder::new().name("journal".into()).spawn({
+            let core = core.clone();
+            move || {
+                while !core.closed.load(Ordering::Acquire) {
+                    core.producer.poll(Duration::from_millis(100));
+                    core.room.notify_waiters();
+                }
+            }
+        });
+        Ok(Arc::new(KafkaAppender {
+            url: format!("kafka://{brokers}/{topic}"),
+            partitions,
+            most: settings.queue_bytes,
+            core,
+            poller: Mutex::new(Some(poller.map_err(|error| error.to_string())?)),
+        }))
+    }
+
+    pub(crate) fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    pub(crate) fn append(&self, lane: &Lane, number: u64, record: Bytes) -> Result<(), AppendError> {
+        let waiting = self.waiting_bytes();
+        if waiting > 0 && waiting + record.len() > self.most {
+            return Err(AppendError::Full(record));
+        }
+        let sent =
+            self.core.producer.send(lane.partition, &lane.key, number, record, lane.durable.clone());
+        sent.map_err(|error| match error {
+            SendError::Full(record) => AppendError::Full(record),
+            SendError::Refused(reason) => AppendError::Failed { url: self.url.clone(), reason },
+        })
+    }
+
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.core.producer.reports().waiting_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn room(&self) {
+        let freed = self.core.room.notified();
+        if self.waiting_bytes() < self.most / 2 {
+            return;
+        }
+        // Another may take the room first; a caller tries, and comes back when it is full again.
+        let _ = tokio::time::timeout(Duration::from_millis(100), freed).await;
+    }
+
+    pub(crate) fn close(&self, patience: Duration) -> usize {
+        self.core.closed.store(true, Ordering::Release);
+        if let Some(poller) = self.poller.lock().take() {
+            let _ = poller.join();
+        }
+        self.core.producer.flush(patience);
+        let reports = self.core.producer.reports();
+        let lost = reports.lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            tracing::error!(records = lost, url = %self.url, "records did not reach the journal");
+        }
+        lost
+    }
+
+    /// Delivery reports whose record was at another address than the one handed over: 0 unless
+    /// something copies.
+    pub(crate) fn moved(&self) -> usize {
+        self.core.producer.reports().moved.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for KafkaAppender {
+    fn drop(&mut self) {
+        self.close(Duration::ZERO);
+    }
+}
+
+/// Makes the topic when it is not there; returns how many partitions it has.
+fn ensure_topic(config: &ClientConfig, topic: &str, partitions: i32) -> Result<i32, String> {
+    let mut config = config.clone();
+    config.remove("enable.idempotence");
+    let probe: BaseProducer = config.create().map_err(|error| error.to_string())?;
+    if let Some(there) = count_partitions(&probe, topic)? {
+        return Ok(there);
+    }
+    let admin: AdminClient<DefaultClientContext> =
+        config.create().map_err(|error| error.to_string())?;
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    let made = futures::executor::block_on(admin.create_topics([&new], &options));
+    for answer in made.map_err(|error| error.to_string())? {
+        match answer {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => return Err(format!("topic {name} could not be made: {code}")),
+        }
+    }
+    // The topic's leaders are elected a moment after it was made.
+    let until = std::time::Instant::now() + PATIENCE;
+    while std::time::Instant::now() < until {
+        if let Some(there) = count_partitions(&probe, topic)? {
+            return Ok(there);
+        }
+        probe.poll(Duration::from_millis(50));
+    }
+    Err(format!("topic {topic} was made but has no leader after {PATIENCE:?}"))
+}
+
+/// Partitions of `topic` when all of them have a leader; `None` when it isn't there.
+fn count_partitions(probe: &BaseProducer, topic: &str) -> Result<Option<i32>, String> {
+    let metadata = probe.client().fetch_metadata(None, PATIENCE).map_err(|error| {
+        format!("no broker answered within {PATIENCE:?}: {error}; is the address right?")
+    })?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let led = found.filter(|found| {
+        found.error().is_none() && found.partitions().iter().all(|part| part.leader() >= 0)
+    });
+    Ok(led.map(|found| found.partitions().len() as i32).filter(|count| *count > 0))
+}

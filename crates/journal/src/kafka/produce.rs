@@ -1,0 +1,206 @@
+//! The produce call that does not copy, and the only `unsafe` code of the workspace.
+//!
+//! `rd_kafka_produce` is called with no copy flag: librdkafka keeps the pointer to the record until
+//! its delivery report. So that the memory stays and does not change until then, the record's
+//! [`Bytes`] (immutable, reference-counted) are parked in a box whose address travels as the
+//! message's opaque pointer; the delivery report gives it back, exactly once, and drops it.
+//! `message.copy.max.bytes=0` keeps librdkafka from copying small records behind our back.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rdkafka::bindings as sys;
+use rdkafka::config::ClientConfig;
+
+use crate::Watermark;
+
+/// A record on its way, owned by librdkafka until the delivery report.
+struct Parked {
+    record: Bytes,
+    number: u64,
+    durable: Arc<Watermark>,
+}
+
+/// What delivery reports add up to, between two polls.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    wakers: Mutex<Vec<Waker>>,
+    pub(super) waiting_bytes: AtomicUsize,
+    pub(super) delivered: AtomicUsize,
+    pub(super) lost: AtomicUsize,
+    /// Records whose address in the report was not the one that was handed over.
+    pub(super) moved: AtomicUsize,
+}
+
+/// A producer for one topic. Sends from any thread; one thread at a time polls.
+pub(super) struct Producer {
+    client: *mut sys::rd_kafka_t,
+    topic: *mut sys::rd_kafka_topic_t,
+    reports: Arc<Reports>,
+}
+
+// SAFETY: librdkafka's handles may be used from any thread at once (rdkafka.h, "Thread safety");
+// `reports` is made of atomics and a mutex.
+unsafe impl Send for Producer {}
+// SAFETY: as above.
+unsafe impl Sync for Producer {}
+
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Producer").field("reports", &self.reports).finish_non_exhaustive()
+    }
+}
+
+impl Producer {
+    pub(super) fn new(config: &ClientConfig, topic: &str) -> Result<Producer, String> {
+        let native = config.create_native_config().map_err(|error| error.to_string())?;
+        let reports = Arc::new(Reports::default());
+        let topic = CString::new(topic).map_err(|error| error.to_string())?;
+        let mut message = [0; 512];
+        // SAFETY: `native` is a live configuration; rd_kafka_new takes ownership of a duplicate of
+        // it. `reports` outlives the client: Drop destroys the client before the Arc is released.
+        unsafe {
+            let conf = sys::rd_kafka_conf_dup(native.ptr());
+            sys::rd_kafka_conf_set_opaque(conf, Arc::as_ptr(&reports).cast_mut().cast());
+            sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(delivered));
+            let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
+            let client = sys::rd_kafka_new(kind, conf, message.as_mut_ptr(), message.len());
+            if client.is_null() {
+                sys::rd_kafka_conf_destroy(conf);
+                return Err(CStr::from_ptr(message.as_ptr()).to_string_lossy().into_owned());
+            }
+            let topic = sys::rd_kafka_topic_new(client, topic.as_ptr(), ptr::null_mut());
+            if topic.is_null() {
+                sys::rd_kafka_destroy(client);
+                return Err("the topic's handle could not be made".into());
+            }
+            Ok(Producer { client, topic, reports })
+        }
+    }
+
+    pub(super) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// Hands `record` over. Gives it back when the queue is full.
+    pub(super) fn send(
+        &self,
+        partition: i32,
+        key: &[u8],
+        number: u64,
+        record: Bytes,
+        durable: Arc<Watermark>,
+    ) -> Result<(), SendError> {
+        let (data, length) = (record.as_ptr(), record.len());
+        self.reports.waiting_bytes.fetch_add(length, Ordering::Relaxed);
+        let parked = Box::into_raw(Box::new(Parked { record, number, durable }));
+        // SAFETY: `data` points into `parked.record`, which is immutable and stays alive until the
+        // delivery report takes the box back (or until we do, below, when the call fails and there
+        // will be no report). librdkafka only reads the payload; the key is copied by it.
+        let code = unsafe {
+            sys::rd_kafka_produce(
+                self.topic,
+                partition,
+                0,
+                data.cast_mut().cast(),
+                length,
+                key.as_ptr().cast(),
+                key.len(),
+                parked.cast(),
+            )
+        };
+        if code == 0 {
+            return Ok(());
+        }
+        self.reports.waiting_bytes.fetch_sub(length, Ordering::Relaxed);
+        // SAFETY: produce failed, so librdkafka has forgotten the pointer; the box is ours again.
+        let parked = unsafe { Box::from_raw(parked) };
+        // SAFETY: reads a thread-local of librdkafka.
+        match unsafe { sys::rd_kafka_last_error() } {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
+                Err(SendError::Full(parked.record))
+            }
+            error => Err(SendError::Refused(format!("{error:?}"))),
+        }
+    }
+
+    /// Serves delivery reports for at most `patience`, then wakes who waited for them.
+    pub(super) fn poll(&self, patience: Duration) {
+        // SAFETY: `client` is live. Callbacks run in here, on this thread.
+        unsafe { sys::rd_kafka_poll(self.client, patience.as_millis() as c_int) };
+        let wakers = std::mem::take(&mut *self.reports.wakers.lock());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until everything is delivered; what isn't after `patience` is taken back and lost.
+    pub(super) fn flush(&self, patience: Duration) {
+        let purge = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT;
+        // SAFETY: `client` is live; purge makes a report for every message it takes back, and the
+        // second flush serves them, so that no box leaks.
+        unsafe {
+            let timeout = c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX);
+            sys::rd_kafka_flush(self.client, timeout);
+            sys::rd_kafka_purge(self.client, purge as c_int);
+            sys::rd_kafka_flush(self.client, 1000);
+        }
+        self.poll(Duration::ZERO);
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.flush(Duration::ZERO);
+        // SAFETY: nothing uses the handles after this; no message is left that refers to a box.
+        unsafe {
+            sys::rd_kafka_topic_destroy(self.topic);
+            sys::rd_kafka_destroy(self.client);
+        }
+    }
+}
+
+/// Why a record was not handed over.
+#[derive(Debug)]
+pub(super) enum SendError {
+    Full(Bytes),
+    Refused(String),
+}
+
+/// The delivery report of one record.
+///
+/// # Safety
+/// Called by librdkafka from within poll or flush, with the message and the opaque of the client.
+unsafe extern "C" fn delivered(
+    _client: *mut sys::rd_kafka_t,
+    message: *const sys::rd_kafka_message_t,
+    opaque: *mut c_void,
+) {
+    // SAFETY: the message is valid during the callback; its opaque is the box made in `send`, and
+    // each message is reported exactly once. The client's opaque is the Reports it was made with.
+    let (message, parked, reports) = unsafe {
+        let message = &*message;
+        let parked = Box::from_raw(message._private.cast::<Parked>());
+        (message, parked, &*opaque.cast::<Reports>())
+    };
+    reports.waiting_bytes.fetch_sub(parked.record.len(), Ordering::Relaxed);
+    if message.payload.cast_const().cast() != parked.record.as_ptr() {
+        reports.moved.fetch_add(1, Ordering::Relaxed);
+    }
+    let waker = if message.err == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        reports.delivered.fetch_add(1, Ordering::Relaxed);
+        parked.durable.raise(parked.number)
+    } else {
+        reports.lost.fetch_add(1, Ordering::Relaxed);
+        parked.durable.lose()
+    };
+    if let Some(waker) = waker {
+        reports.wakers.lock().push(waker);
+    }
+}

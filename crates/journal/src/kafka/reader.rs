@@ -1,0 +1,171 @@
+//! Reading a topic: every partition, in order of each.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::read::entry;
+use crate::{BadRecord, Ends, Entry, ReadError, StartFrom};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The reading end of a Kafka journal, for one group.
+pub(crate) struct KafkaReader {
+    consumer: std::sync::Arc<StreamConsumer>,
+    url: String,
+    topic: String,
+    positions: BTreeMap<i32, u64>,
+}
+
+impl std::fmt::Debug for KafkaReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let KafkaReader { url, positions, .. } = self;
+        f.debug_struct("KafkaReader").field("url", url).field("positions", positions).finish()
+    }
+}
+
+impl KafkaReader {
+    pub(crate) async fn open(
+        brokers: &str,
+        topic: &str,
+        group: &str,
+        start: StartFrom,
+        properties: &[(String, String)],
+    ) -> Result<KafkaReader, ReadError> {
+        let url = format!("kafka://{brokers}/{topic}");
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", brokers)
+            .set("client.id", "godwit-reader")
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("fetch.wait.max.ms", "50")
+            .set("queued.max.messages.kbytes", "65536")
+            .set("log_level", "3");
+        for (name, value) in properties {
+            config.set(name, value);
+        }
+        let topic = topic.to_owned();
+        blocking(url.clone(), move || begin(&config, &url, topic, start)).await
+    }
+
+    pub(crate) fn partitions(&self) -> Vec<i32> {
+        self.positions.keys().copied().collect()
+    }
+
+    pub(crate) fn position(&self, partition: i32) -> u64 {
+        self.positions.get(&partition).copied().unwrap_or(0)
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Entry, ReadError> {
+        let message = self.consumer.recv().await.map_err(|error| self.failed(&error))?;
+        let (partition, offset) = (message.partition(), message.offset().max(0) as u64);
+        self.positions.insert(partition, offset + 1);
+        let Some(value) = message.payload() else {
+            let reason = "a record without a value".into();
+            let bad = BadRecord { partition, offset, length: 0, reason };
+            return Ok(Entry { partition, offset, next: offset + 1, record: Err(bad) });
+        };
+        // The consumer's buffer is its own: this is the one copy on the way in.
+        Ok(entry(partition, offset, offset + 1, &Bytes::copy_from_slice(value)))
+    }
+
+    pub(crate) async fn ends(&self) -> Result<Ends, ReadError> {
+        let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
+        let (url, partitions) = (self.url.clone(), self.partitions());
+        blocking(url.clone(), move || {
+            let end = |partition: &i32| {
+                let marks = consumer.fetch_watermarks(&topic, *partition, PATIENCE);
+                let (_, high) = marks.map_err(|error| failed(&url, &error))?;
+                Ok((*partition, high.max(0) as u64))
+            };
+            Ok(Ends(partitions.iter().map(end).collect::<Result<_, ReadError>>()?))
+        })
+        .await
+    }
+
+    pub(crate) async fn commit(&mut self, partition: i32, offset: u64) -> Result<(), ReadError> {
+        let mut list = TopicPartitionList::new();
+        let added = list.add_partition_offset(&self.topic, partition, Offset::Offset(offset as i64));
+        added.map_err(|error| self.failed(&error))?;
+        let (consumer, url) = (self.consumer.clone(), self.url.clone());
+        blocking(url.clone(), move || {
+            consumer.commit(&list, CommitMode::Sync).map_err(|error| failed(&url, &error))
+        })
+        .await
+    }
+
+    fn failed(&self, error: &rdkafka::error::KafkaError) -> ReadError {
+        failed(&self.url, error)
+    }
+}
+
+fn failed(url: &str, error: &rdkafka::error::KafkaError) -> ReadError {
+    ReadError { url: url.to_owned(), reason: error.to_string() }
+}
+
+/// Assigns every partition of the topic, each at where it has to begin.
+fn begin(
+    config: &ClientConfig,
+    url: &str,
+    topic: String,
+    start: StartFrom,
+) -> Result<KafkaReader, ReadError> {
+    let fail = |error: rdkafka::error::KafkaError| failed(url, &error);
+    let consumer: StreamConsumer = config.create().map_err(fail)?;
+    let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE).map_err(fail)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let count = found.map_or(0, |found| found.partitions().len());
+    if count == 0 {
+        let reason = format!("there is no topic {topic}; has capture-proxy been started?");
+        return Err(ReadError { url: url.to_owned(), reason });
+    }
+    let mut wanted = TopicPartitionList::new();
+    for partition in 0..count as i32 {
+        wanted.add_partition(&topic, partition);
+    }
+    let chosen = match start {
+        StartFrom::Group => consumer.committed_offsets(wanted, PATIENCE).map_err(fail)?,
+        StartFrom::Beginning => wanted,
+        StartFrom::Offset(offset) => {
+            wanted.set_all_offsets(Offset::Offset(offset as i64)).map_err(fail)?;
+            wanted
+        }
+        StartFrom::Time(at) => {
+            let milliseconds = Offset::Offset((at / 1_000_000) as i64);
+            wanted.set_all_offsets(milliseconds).map_err(fail)?;
+            consumer.offsets_for_times(wanted, PATIENCE).map_err(fail)?
+        }
+    };
+    let mut assigned = TopicPartitionList::new();
+    let mut positions = BTreeMap::new();
+    for element in chosen.elements() {
+        let partition = element.partition();
+        let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE).map_err(fail)?;
+        let offset = match element.offset() {
+            Offset::Offset(offset) => offset.clamp(low, high),
+            Offset::End => high,
+            _ => low,
+        };
+        positions.insert(partition, offset as u64);
+        assigned.add_partition_offset(&topic, partition, Offset::Offset(offset)).map_err(fail)?;
+    }
+    consumer.assign(&assigned).map_err(fail)?;
+    let consumer = std::sync::Arc::new(consumer);
+    Ok(KafkaReader { consumer, url: url.to_owned(), topic, positions })
+}
+
+/// Runs a call that waits for a broker away from the tasks.
+async fn blocking<T: Send + 'static>(
+    url: String,
+    call: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    let joined = tokio::task::spawn_blocking(call).await;
+    joined.unwrap_or_else(|error| Err(ReadError { url, reason: error.to_string() }))
+}

@@ -1,0 +1,25 @@
+//! The journal: an append-only log of capture records, keyed by connection.
+//!
+//! Two implementations behind one small interface, chosen by url ([`JournalUrl`]): checksummed
+//! segments on this host's disk, and a Kafka topic.
+//!
+//! - [`Appender`] takes records and tells through a connection's [`Watermark`] which of them are
+//!   durable. It never blocks and never copies a record; when its queue is full it says so.
+//! - [`Reader`] gives entries with their offsets. What can't be read is an entry too, with its place.
+//! - [`OffsetLedger`] knows which offset may be committed: everything below it is finished.
+//!
+//! All `unsafe` of the workspace is in [`kafka::produce`](kafka), the produce call that does not copy.
+
+mod append;
+mod file;
+mod kafka;
+mod ledger;
+mod read;
+mod url;
+mod watermark;
+
+pub use append::{AppendError, AppendSettings, Appender, Lane, Urgency};
+pub use ledger::OffsetLedger;
+pub use read::{BadRecord, Ends, Entry, ReadError, Reader, StartFrom};
+pub use url::{JournalUrl, UrlError};
+pub use watermark::{NotDurable, Watermark};
