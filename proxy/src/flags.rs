@@ -1,0 +1,120 @@
+//! What may be set: one struct for flags, file and environment.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+use settings::{Size, Span};
+
+/// Forwards to the source cluster and captures what passes into a journal.
+///
+/// Example:
+///   capture-proxy --listen 0.0.0.0:9200 --source http://10.0.0.5:9200 --journal file:///var/lib/godwit/journal
+#[derive(Debug, Clone, Default, Parser, Serialize, Deserialize)]
+#[command(name = "capture-proxy", version, verbatim_doc_comment)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Flags {
+    /// Address that clients connect to.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// The source cluster: http://host:port or https://host:port.
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// Where records go: file:///folder, kafka://host:port/topic, or `none` to only forward.
+    #[arg(long, value_name = "URL")]
+    pub journal: Option<String>,
+    /// Whether writes are held until their record is durable: journal (default) or none.
+    #[arg(long, value_name = "WHAT")]
+    pub durability: Option<String>,
+    /// What is held: request (default), or exchange: the answer too.
+    #[arg(long, value_name = "WHAT")]
+    pub hold: Option<String>,
+    /// When the journal takes nothing: reject (default) answers 503, forward lets writes through
+    /// uncaptured and counts them.
+    #[arg(long, value_name = "WHAT")]
+    pub when_full: Option<String>,
+    /// How long a full journal is waited for before --when-full applies [default: 10s].
+    #[arg(long, value_name = "DURATION")]
+    pub journal_patience: Option<Span>,
+    /// Bytes of one connection that may wait for durability [default: 1MiB].
+    #[arg(long, value_name = "SIZE")]
+    pub window: Option<Size>,
+    /// Bytes of all records that may wait for durability [default: 64MiB].
+    #[arg(long, value_name = "SIZE")]
+    pub journal_queue: Option<Size>,
+    /// File journal: size of all segments at which appends are refused [default: 16GiB].
+    #[arg(long, value_name = "SIZE")]
+    pub journal_limit: Option<Size>,
+    /// File journal: segments that were last written longer ago are deleted [default: kept].
+    #[arg(long, value_name = "DURATION")]
+    pub journal_retention: Option<Span>,
+    /// Kafka: partitions of a topic that has to be made [default: 4].
+    #[arg(long, value_name = "N")]
+    pub kafka_partitions: Option<i32>,
+    /// Kafka: a property of librdkafka, as in compression.type=lz4. May be given several times.
+    #[arg(long = "kafka-property", value_name = "NAME=VALUE")]
+    pub kafka_properties: Vec<String>,
+    /// Largest read, and so largest record [default: 64KiB].
+    #[arg(long, value_name = "SIZE")]
+    pub read_size: Option<Size>,
+    /// Longest request head that is framed [default: 1MiB].
+    #[arg(long, value_name = "SIZE")]
+    pub head_limit: Option<Size>,
+    /// How long the source has to accept a connection [default: 5s].
+    #[arg(long, value_name = "DURATION")]
+    pub connect_timeout: Option<Span>,
+    /// How long an answer is read on after its client has gone [default: 1m].
+    #[arg(long, value_name = "DURATION")]
+    pub answer_patience: Option<Span>,
+    /// How long open exchanges may take after SIGTERM [default: 30s].
+    #[arg(long, value_name = "DURATION")]
+    pub drain: Option<Span>,
+    /// Threads that serve connections [default: one a core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Certificate chain (PEM) for TLS on the listener; needs --tls-key.
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key (PEM) for TLS on the listener.
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Address of /livez, /readyz and /metrics [default: none].
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+    /// Log filter, as in info or journal=debug [default: info].
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+    /// YAML file with these settings; flags and GODWIT_CAPTURE_PROXY__KEY win over it.
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+}
+
+impl Flags {
+    /// The names that a file or the environment may use.
+    pub const KEYS: [&str; 23] = [
+        "listen",
+        "source",
+        "journal",
+        "durability",
+        "hold",
+        "when-full",
+        "journal-patience",
+        "window",
+        "journal-queue",
+        "journal-limit",
+        "journal-retention",
+        "kafka-partitions",
+        "kafka-properties",
+        "read-size",
+        "head-limit",
+        "connect-timeout",
+        "answer-patience",
+        "drain",
+        "threads",
+        "tls-certificate",
+        "tls-key",
+        "admin",
+        "log-level",
+    ];
+}

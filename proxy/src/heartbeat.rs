@@ -1,0 +1,52 @@
+//! The proxy's heartbeat: each second, in every partition, what is not in the journal yet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use codec::record::{self, Heartbeat, Nanos};
+use journal::{AppendError, Appender, Lane, Urgency};
+
+use crate::metrics::Metrics;
+use crate::roster::Roster;
+use crate::tape::now;
+
+const EVERY: Duration = Duration::from_secs(1);
+/// A record is stamped a moment before it is handed over; the heartbeat speaks of no later time.
+const MOMENT: Nanos = 20_000_000;
+
+/// Beats until dropped.
+pub(crate) async fn beat(
+    journal: Appender,
+    node: Arc<str>,
+    roster: Arc<Roster>,
+    metrics: Arc<Metrics>,
+) {
+    let lane = |partition| journal.lane_in(partition, &format!("godwit.heartbeat.{node}"));
+    let lanes: Vec<Lane> = (0..journal.partitions()).map(lane).collect();
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for number in 1.. {
+        every.tick().await;
+        metrics.waiting.set(journal.waiting_bytes() as i64);
+        let census = roster.census();
+        metrics.open.set(census.open as i64);
+        let clock = now();
+        let settled = clock.saturating_sub(MOMENT);
+        let beat = Heartbeat {
+            clock,
+            oldest_unjournaled: census.kept_back.map_or(settled, |oldest| oldest.min(settled)),
+            oldest_open_write: census.open_write.unwrap_or(0),
+            connections: census.connections,
+            records: census.records,
+        };
+        let record = Bytes::copy_from_slice(&record::heartbeat(&node, &beat));
+        for lane in &lanes {
+            match journal.append(lane, number, record.clone(), Urgency::Follows) {
+                // The next one says all that this one would have.
+                Ok(()) | Err(AppendError::Full(_)) => {}
+                Err(error) => tracing::warn!(%error, "a heartbeat was not journaled"),
+            }
+        }
+    }
+}

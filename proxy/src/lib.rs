@@ -1,0 +1,27 @@
+//! The capture proxy: passes every byte between clients and the source cluster, and tees it into a
+//! journal.
+//!
+//! An accepted connection gets one connection to the source ([`exchange`](connection)), and two
+//! pumps that run in one task: [`requests`] and [`responses`]. Each read becomes one or more records
+//! ([`tape`]); of a request that may change something no byte goes on before its record is durable.
+//! Bytes are framed to know where requests begin and end, never changed.
+
+#![forbid(unsafe_code)]
+
+mod connection;
+mod flags;
+mod heartbeat;
+mod metrics;
+mod pass;
+mod refusal;
+mod requests;
+mod responses;
+mod roster;
+mod server;
+mod settings;
+mod source;
+mod tape;
+
+pub use flags::Flags;
+pub use server::{CaptureProxy, RunError, run};
+pub use settings::{Durability, Hold, Settings, SettingsError, WhenFull};

@@ -1,0 +1,56 @@
+//! What the proxy counts. Nothing is dropped without a counter with a reason.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The proxy's metrics, all named `godwit_capture_proxy_…`.
+pub(crate) struct Metrics {
+    pub connections: IntCounter,
+    pub open: IntGauge,
+    /// By endpoint class and whether they were held.
+    pub requests: IntCounterVec,
+    pub bytes: IntCounterVec,
+    pub records: IntCounter,
+    pub copied: IntCounterVec,
+    pub dropped: IntCounterVec,
+    pub opaque: IntCounterVec,
+    pub refused: IntCounterVec,
+    pub uncaptured: IntCounter,
+    pub source_failures: IntCounterVec,
+    pub waiting: IntGauge,
+}
+
+impl Metrics {
+    /// Registers all of them; a registry takes one proxy.
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Metrics> {
+        let name = |what: &str, help: &str| Opts::new(format!("godwit_capture_proxy_{what}"), help);
+        let counter = |what, help| {
+            let counter = IntCounter::with_opts(name(what, help))?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let labelled = |what, help, labels: &[&str]| {
+            let counter = IntCounterVec::new(name(what, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let gauge = |what, help| {
+            let gauge = IntGauge::with_opts(name(what, help))?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        Ok(Metrics {
+            connections: counter("connections_total", "connections that clients made")?,
+            open: gauge("open_connections", "connections of clients that are open")?,
+            requests: labelled("requests_total", "requests begun", &["class", "held"])?,
+            bytes: labelled("bytes_total", "bytes passed on", &["direction"])?,
+            records: counter("records_total", "records made")?,
+            copied: labelled("copied_records_total", "records that copied their bytes", &["reason"])?,
+            dropped: labelled("dropped_records_total", "records lost for the journal", &["reason"])?,
+            opaque: labelled("opaque_connections_total", "connections without framing", &["reason"])?,
+            refused: labelled("refused_requests_total", "requests the proxy answered", &["reason"])?,
+            uncaptured: counter("uncaptured_bytes_total", "bytes let through without a record")?,
+            source_failures: labelled("source_failures_total", "trouble with the source", &["kind"])?,
+            waiting: gauge("journal_waiting_bytes", "bytes of records that wait for durability")?,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! The few answers that the proxy gives itself. After each the connection is closed.
+
+/// Why the proxy answers instead of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The journal does not take the write.
+    Journal,
+    /// The source does not accept connections.
+    Source,
+}
+
+impl Refusal {
+    /// The reason's name in metrics.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Refusal::Journal => "journal",
+            Refusal::Source => "source",
+        }
+    }
+
+    /// The whole answer.
+    pub(crate) fn answer(self) -> &'static [u8] {
+        match self {
+            Refusal::Journal => {
+                b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+                retry-after: 1\r\ncontent-length: 82\r\nconnection: close\r\n\r\n\
+                {\"error\":\"capture-proxy: the journal takes no records; the write was not sent on\"}"
+            }
+            Refusal::Source => {
+                b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: application/json\r\n\
+                content-length: 63\r\nconnection: close\r\n\r\n\
+                {\"error\":\"capture-proxy: the source cluster cannot be reached\"}"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_is_as_long_as_it_says() {
+        for refusal in [Refusal::Journal, Refusal::Source] {
+            let text = std::str::from_utf8(refusal.answer()).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            assert_eq!(length.unwrap().parse(), Ok(body.len()), "{refusal:?}");
+        }
+    }
+}

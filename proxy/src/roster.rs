@@ -1,0 +1,113 @@
+//! The connections that are open, and what the heartbeat has to know of each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use codec::record::Nanos;
+use parking_lot::Mutex;
+
+/// What a connection tells the heartbeat. Times are 0 when there is nothing to tell.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    connection: String,
+    /// When the oldest bytes were read that are not handed to the journal yet.
+    kept_back: AtomicU64,
+    /// When the oldest write without an answer began.
+    open_write: AtomicU64,
+    pub(crate) records: AtomicU64,
+}
+
+/// All seats. Touched when a connection begins and ends, and once a heartbeat.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    seats: Mutex<HashMap<u64, Arc<Seat>>>,
+    begun: AtomicU64,
+    /// Records of connections that have ended.
+    records: AtomicU64,
+}
+
+/// What the roster adds up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Census {
+    pub kept_back: Option<Nanos>,
+    pub open_write: Option<Nanos>,
+    pub connections: u64,
+    pub records: u64,
+    pub open: usize,
+}
+
+/// A connection's place in the roster; leaves it when dropped.
+pub(crate) struct Place {
+    roster: Arc<Roster>,
+    key: u64,
+    pub(crate) seat: Arc<Seat>,
+}
+
+impl Roster {
+    /// A place for a new connection of `node`, with an id that no other connection has.
+    pub(crate) fn enter(self: &Arc<Roster>, node: &str) -> Place {
+        let key = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let seat = Arc::new(Seat {
+            connection: format!("{node}-{key:x}"),
+            kept_back: AtomicU64::new(0),
+            open_write: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+        });
+        self.seats.lock().insert(key, seat.clone());
+        Place { roster: self.clone(), key, seat }
+    }
+
+    pub(crate) fn census(&self) -> Census {
+        let seats = self.seats.lock();
+        let mut census = Census {
+            connections: self.begun.load(Ordering::Relaxed),
+            records: self.records.load(Ordering::Relaxed),
+            open: seats.len(),
+            ..Census::default()
+        };
+        for seat in seats.values() {
+            census.records += seat.records.load(Ordering::Relaxed);
+            census.kept_back = older(census.kept_back, seat.kept_back.load(Ordering::Acquire));
+            census.open_write = older(census.open_write, seat.open_write.load(Ordering::Acquire));
+        }
+        census
+    }
+}
+
+fn older(least: Option<Nanos>, time: Nanos) -> Option<Nanos> {
+    if time == 0 {
+        return least;
+    }
+    Some(least.map_or(time, |least| least.min(time)))
+}
+
+impl Seat {
+    pub(crate) fn connection(&self) -> &str {
+        &self.connection
+    }
+
+    /// Bytes that were read at `at` are not in the journal's hands yet.
+    pub(crate) fn keep_back(&self, at: Nanos) {
+        let _ = self.kept_back.compare_exchange(0, at, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Nothing is kept back any more.
+    pub(crate) fn release(&self) {
+        self.kept_back.store(0, Ordering::Release);
+    }
+
+    /// Since when a write is open; 0 when none is.
+    pub(crate) fn open_write(&self, since: Nanos) {
+        self.open_write.store(since, Ordering::Release);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(seat) = self.roster.seats.lock().remove(&self.key) {
+            let records = seat.records.load(Ordering::Relaxed);
+            self.roster.records.fetch_add(records, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The checked settings: nothing is bound or opened before all of them hold.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use journal::{AppendSettings, JournalUrl};
+use settings::{Size, Span, layered};
+use thiserror::Error;
+
+use crate::Flags;
+use crate::source::SourceAddress;
+
+/// Whether writes wait for the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    Journal,
+    None,
+}
+
+/// What waits for the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Requests.
+    Request,
+    /// Requests, and the last bytes of their answers.
+    Exchange,
+}
+
+/// What happens to a write that the journal does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is answered 503 and does not reach the source.
+    Reject,
+    /// It goes to the source uncaptured, and is counted.
+    Forward,
+}
+
+/// Certificate chain and key of the listener, PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerTls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// Everything a proxy needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub tls: Option<ListenerTls>,
+    pub source: SourceAddress,
+    /// `None`: forward only.
+    pub journal: Option<JournalUrl>,
+    pub append: AppendSettings,
+    pub durability: Durability,
+    pub hold: Hold,
+    pub when_full: WhenFull,
+    pub journal_patience: Duration,
+    pub window: usize,
+    pub read_size: usize,
+    pub head_limit: usize,
+    pub connect_timeout: Duration,
+    pub answer_patience: Duration,
+    pub drain: Duration,
+    pub threads: usize,
+    pub admin: Option<SocketAddr>,
+    pub log_level: String,
+}
+
+/// What is wrong with a setting, and what to do.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    #[error(transparent)]
+    Layers(#[from] settings::SettingsError),
+    #[error("`{key}` is not set; {hint}")]
+    Missing { key: &'static str, hint: &'static str },
+    #[error("`{key}` is `{value}`: {reason}")]
+    Wrong { key: &'static str, value: String, reason: String },
+}
+
+impl Settings {
+    /// Merges file, environment and flags, and checks the result.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with the key, its value and what it should be.
+    pub fn load(
+        flags: Flags,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Settings, SettingsError> {
+        let file = flags.config.as_deref();
+        let flags = layered("capture-proxy", file, environment, &flags, &Flags::KEYS)?;
+        Settings::check(flags)
+    }
+
+    fn check(flags: Flags) -> Result<Settings, SettingsError> {
+        let listen = need(flags.listen, "listen", "give the address for clients: --listen 0.0.0.0:9200")?;
+        let source = need(flags.source, "source", "give the source: --source http://host:9200")?;
+        let journal = need(
+            flags.journal,
+            "journal",
+            "give a journal: --journal file:///var/lib/godwit/journal, or none to only forward",
+        )?;
+        let journal = match journal.as_str() {
+            "none" => None,
+            url => Some(url.parse().map_err(|error| wrong("journal", url, &error))?),
+        };
+        let read_size = bytes("read-size", flags.read_size, 64 << 10, 4 << 10, 1 << 20)?;
+        let queue = bytes("journal-queue", flags.journal_queue, 64 << 20, 4 << 20, 64 << 30)?;
+        let usual = AppendSettings::default();
+        Ok(Settings {
+            listen: address("listen", &listen)?,
+            tls: tls(flags.tls_certificate, flags.tls_key)?,
+            source: source.parse().map_err(|error| wrong("source", &source, &error))?,
+            journal,
+            append: AppendSettings {
+                queue_bytes: queue,
+                limit_bytes: flags.journal_limit.map_or(usual.limit_bytes, |Size(bytes)| bytes),
+                retention: flags.journal_retention.map(|Span(time)| time),
+                kafka_properties: properties(&flags.kafka_properties)?,
+                partitions: flags.kafka_partitions.unwrap_or(usual.partitions).clamp(1, 10_000),
+                ..usual
+            },
+            durability: choice("durability", flags.durability, &[
+                ("journal", Durability::Journal),
+                ("none", Durability::None),
+            ])?,
+            hold: choice("hold", flags.hold, &[
+                ("request", Hold::Request),
+                ("exchange", Hold::Exchange),
+            ])?,
+            when_full: choice("when-full", flags.when_full, &[
+                ("reject", WhenFull::Reject),
+                ("forward", WhenFull::Forward),
+            ])?,
+            journal_patience: time(flags.journal_patience, 10),
+            window: bytes("window", flags.window, 1 << 20, read_size, 1 << 30)?,
+            read_size,
+            head_limit: bytes("head-limit", flags.head_limit, 1 << 20, 1 << 10, 64 << 20)?,
+            connect_timeout: time(flags.connect_timeout, 5),
+            answer_patience: time(flags.answer_patience, 60),
+            drain: time(flags.drain, 30),
+            threads: flags.threads.unwrap_or_else(cores).clamp(1, 1024),
+            admin: flags.admin.map(|admin| address("admin", &admin)).transpose()?,
+            log_level: flags.log_level.unwrap_or_else(|| "info".into()),
+        })
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn need(
+    value: Option<String>,
+    key: &'static str,
+    hint: &'static str,
+) -> Result<String, SettingsError> {
+    value.ok_or(SettingsError::Missing { key, hint })
+}
+
+fn wrong(key: &'static str, value: &str, reason: &dyn ToString) -> SettingsError {
+    SettingsError::Wrong { key, value: value.into(), reason: reason.to_string() }
+}
+
+fn address(key: &'static str, text: &str) -> Result<SocketAddr, SettingsError> {
+    text.parse().map_err(|_| wrong(key, text, &"use an IP address and a port, as in 0.0.0.0:9200"))
+}
+
+fn time(value: Option<Span>, seconds: u64) -> Duration {
+    value.map_or(Duration::from_secs(seconds), |Span(time)| time)
+}
+
+fn bytes(
+    key: &'static str,
+    value: Option<Size>,
+    usual: usize,
+    least: usize,
+    most: usize,
+) -> Result<usize, SettingsError> {
+    let Some(size) = value else { return Ok(usual.max(least)) };
+    if size < Size(least as u64) || size > Size(most as u64) {
+        let range = format!("it must be from {} to {}", Size(least as u64), Size(most as u64));
+        return Err(wrong(key, &size.to_string(), &range));
+    }
+    Ok(size.0 as usize)
+}
+
+/// One of `words`; the first is the default.
+fn choice<T: Copy>(
+    key: &'static str,
+    value: Option<String>,
+    words: &[(&str, T)],
+) -> Result<T, SettingsError> {
+    let Some(text) = value else { return Ok(words[0].1) };
+    let found = words.iter().find(|(word, _)| *word == text);
+    found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        wrong(key, &text, &format!("use {}", all.join(" or ")))
+    })
+}
+
+fn tls(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<ListenerTls>, SettingsError> {
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            for (name, file) in [("tls-certificate", &certificate), ("tls-key", &key)] {
+                std::fs::metadata(file)
+                    .map_err(|error| wrong(name, &file.display().to_string(), &error))?;
+            }
+            Ok(Some(ListenerTls { certificate, key }))
+        }
+        (Some(_), None) => {
+            Err(SettingsError::Missing { key: "tls-key", hint: "a certificate needs its key" })
+        }
+        (None, Some(_)) => Err(SettingsError::Missing {
+            key: "tls-certificate",
+            hint: "a key needs its certificate",
+        }),
+    }
+}
+
+fn properties(texts: &[String]) -> Result<Vec<(String, String)>, SettingsError> {
+    let pair = |text: &String| {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| wrong("kafka-property", text, &"use name=value"))?;
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    texts.iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn flags() -> Flags {
+        Flags {
+            listen: Some("127.0.0.1:0".into()),
+            source: Some("http://127.0.0.1:9200".into()),
+            journal: Some("file:///j".into()),
+            ..Flags::default()
+        }
+    }
+
+    fn error(flags: Flags) -> String {
+        Settings::load(flags, []).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_what_to_do() {
+        let missing = error(Flags { source: None, ..flags() });
+        assert_eq!(missing, "`source` is not set; give the source: --source http://host:9200");
+        let wrong = error(Flags { durability: Some("maybe".into()), ..flags() });
+        assert_eq!(wrong, "`durability` is `maybe`: use journal or none");
+        let range = error(Flags { read_size: Some(Size(1)), ..flags() });
+        assert_eq!(range, "`read-size` is `1B`: it must be from 4KiB to 1MiB");
+        let key = error(Flags { tls_key: Some("/k".into()), ..flags() });
+        assert_eq!(key, "`tls-certificate` is not set; a key needs its certificate");
+        assert!(error(Flags { journal: Some("/tmp".into()), ..flags() }).contains("file:///"));
+    }
+
+    #[test]
+    fn the_commented_example_holds() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/capture-proxy.yaml");
+        let settings = Settings::load(Flags { config: Some(example), ..Flags::default() }, []);
+        assert_eq!(settings.unwrap().durability, Durability::Journal);
+    }
+}

@@ -1,0 +1,255 @@
+//! One connection's records: made, numbered, handed to the journal in order.
+//!
+//! Both directions share one tape. A number is given when a record is made, and records reach the
+//! journal in the order of their numbers: while the journal is full they wait in the backlog, and
+//! neither direction reads on until it is empty (so the backlog holds a few reads at most).
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use buffer::{Slab, join};
+use bytes::Bytes;
+use codec::record::{self, Direction, EndOfMessage, Envelope, Nanos};
+use journal::{AppendError, Appender, Lane, Urgency};
+use parking_lot::Mutex;
+
+use crate::metrics::Metrics;
+use crate::roster::Seat;
+
+/// Ranges of secrets in some bytes; they are blanked in the record, not in what is sent on.
+pub(crate) type Secrets = [Range<usize>];
+
+/// The recorder of a connection.
+pub(crate) struct Tape {
+    journal: Appender,
+    lane: Lane,
+    seat: Arc<Seat>,
+    metrics: Arc<Metrics>,
+    state: Mutex<State>,
+}
+
+struct State {
+    envelope: Envelope,
+    next: u64,
+    /// Requests that have ended.
+    ended: u64,
+    /// Whether the last record of the request direction ended inside a request.
+    cut: bool,
+    backlog: VecDeque<(u64, Bytes, Urgency)>,
+    broken: bool,
+}
+
+/// Now, as records carry it.
+pub(crate) fn now() -> Nanos {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as Nanos)
+}
+
+impl Tape {
+    pub(crate) fn new(
+        journal: Appender,
+        node: &str,
+        seat: Arc<Seat>,
+        metrics: Arc<Metrics>,
+    ) -> Tape {
+        let lane = journal.lane(seat.connection());
+        let envelope = Envelope::new(seat.connection(), node);
+        let state = State {
+            envelope,
+            next: 1,
+            ended: 0,
+            cut: false,
+            backlog: VecDeque::new(),
+            broken: false,
+        };
+        Tape { journal, lane, seat, metrics, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    pub(crate) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Whether the journal has given up on this connection: later records don't count.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.state.lock().broken || self.lane.durable().is_lost()
+    }
+
+    /// A whole slab as one record around the very bytes that are sent on. Returns them and the
+    /// record's number.
+    pub(crate) fn seal(
+        &self,
+        slab: Slab,
+        direction: Direction,
+        at: Nanos,
+        end: Option<EndOfMessage>,
+        urgency: Urgency,
+    ) -> (Bytes, u64) {
+        let mut state = self.state.lock();
+        let (prefix, suffix, number) = state.around(direction, at, slab.len(), end);
+        let sealed = slab.seal(&prefix, &suffix);
+        if sealed.copied {
+            self.metrics.copied.with_label_values(&["ids"]).inc();
+        }
+        self.append(&mut state, number, sealed.record, urgency);
+        (sealed.data, number)
+    }
+
+    /// A part of a slab as a record of its own, which copies it, less its secrets.
+    pub(crate) fn copy(
+        &self,
+        data: &[u8],
+        secrets: &Secrets,
+        direction: Direction,
+        at: Nanos,
+        end: Option<EndOfMessage>,
+        urgency: Urgency,
+    ) -> u64 {
+        let mut state = self.state.lock();
+        let (prefix, suffix, number) = state.around(direction, at, data.len(), end);
+        let reason = if secrets.is_empty() { "split" } else { "redacted" };
+        self.metrics.copied.with_label_values(&[reason]).inc();
+        let record = match secrets.is_empty() {
+            true => join(&prefix, data, &suffix),
+            false => join(&prefix, &blanked(data, secrets), &suffix),
+        };
+        self.append(&mut state, number, record, urgency);
+        number
+    }
+
+    pub(crate) fn connect(&self, at: Nanos) {
+        let mut state = self.state.lock();
+        let number = state.take_number();
+        let record = record::connect(&state.envelope, at, number);
+        self.append(&mut state, number, Bytes::copy_from_slice(&record), Urgency::Follows);
+    }
+
+    /// Says in the journal why the connection does not go on as it should.
+    pub(crate) fn exception(&self, message: &str) {
+        let mut state = self.state.lock();
+        let number = state.take_number();
+        let State { envelope, ended, cut, .. } = &*state;
+        let record = record::exception(envelope, *ended, *cut, now(), message, number);
+        self.append(&mut state, number, Bytes::copy_from_slice(&record), Urgency::Follows);
+    }
+
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        let number = state.take_number();
+        let State { envelope, ended, cut, .. } = &*state;
+        let record = record::close(envelope, *ended, *cut, now(), number);
+        self.append(&mut state, number, Bytes::copy_from_slice(&record), Urgency::Follows);
+    }
+
+    fn append(&self, state: &mut State, number: u64, record: Bytes, urgency: Urgency) {
+        self.metrics.records.inc();
+        self.seat.records.fetch_add(1, Ordering::Relaxed);
+        if state.broken {
+            return self.drop_record("broken");
+        }
+        if !state.backlog.is_empty() {
+            return state.backlog.push_back((number, record, urgency));
+        }
+        match self.journal.append(&self.lane, number, record, urgency) {
+            Ok(()) => {}
+            Err(AppendError::Full(record)) => {
+                self.seat.keep_back(now());
+                state.backlog.push_back((number, record, urgency));
+            }
+            Err(error) => self.break_off(state, &error),
+        }
+    }
+
+    fn break_off(&self, state: &mut State, error: &AppendError) {
+        tracing::error!(%error, connection = self.seat.connection(), "a record was not journaled");
+        state.broken = true;
+        self.lane.give_up();
+        self.drop_record("journal");
+        for _ in state.backlog.drain(..) {
+            self.drop_record("journal");
+        }
+        self.seat.release();
+    }
+
+    fn drop_record(&self, reason: &str) {
+        self.metrics.dropped.with_label_values(&[reason]).inc();
+    }
+
+    /// Waits until the backlog has gone to the journal; after `patience` gives the journal up for
+    /// this connection.
+    pub(crate) async fn drained(&self, patience: Duration) {
+        let since = Instant::now();
+        while self.push_backlog(since.elapsed() > patience) {
+            self.journal.room().await;
+        }
+    }
+
+    /// Tries to empty the backlog; `true` when something is left in it.
+    fn push_backlog(&self, give_up: bool) -> bool {
+        let mut state = self.state.lock();
+        while let Some((number, record, urgency)) = state.backlog.pop_front() {
+            match self.journal.append(&self.lane, number, record, urgency) {
+                Ok(()) => {}
+                Err(AppendError::Full(record)) if give_up => {
+                    let error = AppendError::Full(record);
+                    self.drop_record("full");
+                    self.break_off(&mut state, &error);
+                    return false;
+                }
+                Err(AppendError::Full(record)) => {
+                    state.backlog.push_front((number, record, urgency));
+                    return true;
+                }
+                Err(error) => self.break_off(&mut state, &error),
+            }
+        }
+        self.seat.release();
+        false
+    }
+
+    /// Whether records wait because the journal is full.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.state.lock().backlog.is_empty()
+    }
+}
+
+impl State {
+    fn take_number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    fn around(
+        &mut self,
+        direction: Direction,
+        at: Nanos,
+        length: usize,
+        end: Option<EndOfMessage>,
+    ) -> (record::Framing, record::Tail, u64) {
+        let number = self.take_number();
+        let prefix = self.envelope.prefix(self.ended, self.cut, direction, at, length);
+        if direction == Direction::Read {
+            self.cut = end.is_none();
+        }
+        if end.is_some() {
+            self.ended += 1;
+        }
+        (prefix, Envelope::suffix(end, number, false), number)
+    }
+}
+
+/// A copy of `data` with `*` for every byte of a secret. Ranges may reach beyond the data.
+fn blanked(data: &[u8], secrets: &Secrets) -> Vec<u8> {
+    let mut out = data.to_vec();
+    for range in secrets {
+        let (start, end) = (range.start.min(out.len()), range.end.min(out.len()));
+        out[start..end].fill(b'*');
+    }
+    out
+}

@@ -1,0 +1,200 @@
+//! What is held, what is not, and what never reaches the journal.
+
+mod stage;
+
+use capture_proxy::Flags;
+use stage::{Stage, read_all, read_exact};
+use testbed::{ScriptedSource, Step};
+use tokio::io::AsyncWriteExt;
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+fn put(extra: &str) -> String {
+    format!("PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\n{extra}content-length: 2\r\n\r\n{{}}")
+}
+
+/// A journal that refuses what comes after its first few records.
+fn tiny(flags: &mut Flags) {
+    flags.journal_limit = Some(settings::Size(200));
+}
+
+#[tokio::test]
+async fn when_the_journal_refuses_a_write_is_answered_503_and_the_source_gets_nothing_of_it() {
+    let stage = Stage::with(ScriptedSource::answering(OK).await.unwrap(), tiny).await;
+    let mut client = stage.client().await;
+    client.write_all(put("").as_bytes()).await.unwrap();
+    let answer = String::from_utf8(read_all(&mut client).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert_eq!(stage.source.wait_for_end(0).await.unwrap(), b"");
+    let metrics = stage.metrics().await;
+    assert!(metrics.contains("refused_requests_total{reason=\"journal\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn when_the_journal_refuses_a_read_is_served() {
+    let stage = Stage::with(ScriptedSource::answering(OK).await.unwrap(), tiny).await;
+    let mut client = stage.client().await;
+    client.write_all(b"GET /i/_search HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+}
+
+#[tokio::test]
+async fn with_forward_a_write_goes_through_uncaptured_and_is_counted() {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| {
+        tiny(flags);
+        flags.when_full = Some("forward".into());
+    })
+    .await;
+    let mut client = stage.client().await;
+    client.write_all(put("").as_bytes()).await.unwrap();
+    assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    let expected = format!("uncaptured_bytes_total {}", put("").len());
+    assert!(stage.metrics().await.contains(&expected));
+}
+
+#[tokio::test]
+async fn secrets_reach_the_source_and_not_the_journal_wherever_the_head_is_cut() {
+    let request = put("Authorization: Basic c2VjcmV0\r\nx-api-key: k3y\r\nCookie: sid=s3ss\r\n");
+    let answer = b"HTTP/1.1 200 OK\r\nset-cookie: sid=s3ss\r\ncontent-length: 0\r\n\r\n";
+    let stage = Stage::new(ScriptedSource::answering(&answer[..]).await.unwrap()).await;
+    let head = request.len() - 2;
+    for cut in 1..head {
+        let mut client = stage.client().await;
+        stage::send_cut(&mut client, request.as_bytes(), &[cut]).await;
+        assert_eq!(read_exact(&mut client, answer.len()).await, answer);
+        drop(client);
+        let arrived = stage.source.wait_for_end(cut - 1).await.unwrap();
+        assert_eq!(arrived, request.as_bytes(), "cut at {cut}");
+    }
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    let expected = put("Authorization: Basic ********\r\nx-api-key: ***\r\nCookie: ********\r\n");
+    for cut in 1..head {
+        let recorded = String::from_utf8(captured.requests(cut - 1)).unwrap();
+        assert_eq!(recorded, expected, "cut at {cut}");
+        assert!(!String::from_utf8(captured.answers(cut - 1)).unwrap().contains("s3ss"));
+    }
+    let folder = captured.folder.as_ref().unwrap().path().join("j");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = if path.is_file() { std::fs::read(path).unwrap() } else { vec![] };
+        for secret in [&b"c2Vjc"[..], b"k3y", b"s3ss"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+        }
+    }
+}
+
+#[tokio::test]
+async fn ambiguous_framing_passes_untouched_held_and_counted() {
+    for (bytes, reason) in [
+        ("POST / HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd", "repeated_content_length"),
+        ("POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "length_and_encoding"),
+        ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "bad_chunk_size"),
+        ("GET / HTTP/1.1\nhost: a\n\n", "bare_lf"),
+        ("GET /\0 HTTP/1.1\r\n\r\n", "control_byte"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2_preface"),
+    ] {
+        let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+        let mut client = stage.client().await;
+        client.write_all(bytes.as_bytes()).await.unwrap();
+        let arrived = stage.source.wait_for(0, bytes.len()).await.unwrap();
+        assert_eq!(arrived, bytes.as_bytes(), "{reason}");
+        let metrics = stage.metrics().await;
+        let counted = format!("opaque_connections_total{{reason=\"{reason}\"}} 1");
+        assert!(metrics.contains(&counted), "{reason}: {metrics}");
+        stage.source.act(0, Step::Close).unwrap();
+        assert_eq!(read_all(&mut client).await, b"");
+        let captured = stage.finish().await;
+        captured.assert_complete();
+        assert_eq!(captured.requests(0), bytes.as_bytes(), "{reason}");
+        assert_eq!(captured.ends(), 0, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_after_its_request_has_its_answer_journaled() {
+    let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+    let mut client = stage.client().await;
+    client.write_all(put("").as_bytes()).await.unwrap();
+    stage.source.wait_for(0, put("").len()).await.unwrap();
+    drop(client);
+    stage.source.act(0, Step::Send(OK.to_vec())).unwrap();
+    stage.source.wait_for_end(0).await.unwrap();
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_eq!(captured.answers(0), OK);
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_in_its_request_ends_it_at_the_source_too() {
+    let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+    let mut client = stage.client().await;
+    let half = &put("")[..put("").len() - 1];
+    client.write_all(half.as_bytes()).await.unwrap();
+    stage.source.wait_for(0, half.len()).await.unwrap();
+    drop(client);
+    assert_eq!(stage.source.wait_for_end(0).await.unwrap(), half.as_bytes());
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_eq!((captured.requests(0), captured.ends()), (half.as_bytes().to_vec(), 0));
+}
+
+#[tokio::test]
+async fn a_source_that_is_down_is_answered_for_with_502() {
+    let source = ScriptedSource::silent().await.unwrap();
+    let stage = Stage::with(source, |flags| {
+        // A port that was free a moment ago and nobody listens on.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        flags.source = Some(format!("http://{free}"));
+    })
+    .await;
+    let mut client = stage.client().await;
+    client.write_all(put("").as_bytes()).await.unwrap();
+    let answer = String::from_utf8(read_all(&mut client).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_source_that_vanishes_in_its_answer_is_seen_by_the_client_as_it_was() {
+    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
+    let source = ScriptedSource::new(move |seen| match seen.new_requests {
+        0 => vec![],
+        _ => vec![Step::Send(half.to_vec()), Step::Close],
+    });
+    let stage = Stage::new(source.await.unwrap()).await;
+    let mut client = stage.client().await;
+    client.write_all(put("").as_bytes()).await.unwrap();
+    assert_eq!(read_all(&mut client).await, half);
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_eq!(captured.answers(0), half);
+}
+
+#[tokio::test]
+async fn draining_lets_an_open_exchange_end_and_closes_idle_connections() {
+    let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+    let (mut busy, mut idle) = (stage.client().await, stage.client().await);
+    busy.write_all(put("").as_bytes()).await.unwrap();
+    stage.source.wait_for(0, put("").len()).await.unwrap();
+    let (proxy, source) = (stage.proxy, stage.source.addr());
+    assert_ne!(proxy, source);
+    stage.begin_drain();
+    assert_eq!(read_all(&mut idle).await, b"");
+    stage.source.act(0, Step::Send(OK.to_vec())).unwrap();
+    assert_eq!(read_all(&mut busy).await, OK);
+    stage.finish().await.assert_complete();
+}
+
+#[tokio::test]
+async fn with_hold_exchange_an_answer_is_durable_before_the_client_has_it() {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| flags.hold = Some("exchange".into())).await;
+    let mut client = stage.client().await;
+    for _ in 0..20 {
+        client.write_all(put("").as_bytes()).await.unwrap();
+        assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    }
+    // No drain: what the client has seen is on disk already.
+    assert_eq!(stage.captured().await.answers(0), OK.repeat(20));
+}
