@@ -1,0 +1,45 @@
+//! `demo`: clients write through `capture-proxy`, `traffic-replayer` brings another cluster to the
+//! same state, and both are compared document by document. `./demo` builds and runs it.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use load::stages::{DemoSettings, JournalKind, demo};
+
+/// Runs a whole migration of live traffic on real servers and proves that nothing is lost.
+#[derive(Debug, Parser)]
+#[command(name = "demo", version)]
+struct Flags {
+    /// Where the capture is kept between proxy and replayer.
+    #[arg(long, value_enum, default_value = "file")]
+    journal: JournalKind,
+    /// Load only so many documents of the data set.
+    #[arg(long, value_name = "N")]
+    documents: Option<usize>,
+    /// Leave the folder with the journal, the tuples and the logs.
+    #[arg(long)]
+    keep: bool,
+}
+
+fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
+        }
+    };
+    let settings =
+        DemoSettings { journal: flags.journal, documents: flags.documents, keep: flags.keep };
+    let outcome = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(Box::pin(demo(&settings))));
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::from(69)
+        }
+    }
+}

@@ -1,0 +1,340 @@
+#!/usr/bin/env bash
+# Real Kafka, Elasticsearch and OpenSearch servers from Maven Central, one node each, on 127.0.0.1.
+#
+#   servers.sh tools SET...             install what is missing (sets: servers build data), or name it and exit 69
+#   servers.sh fetch NAME...            download and unpack into the cache
+#   servers.sh jdk NAME                 print the home of the JDK that NAME would run on, or exit 69
+#   servers.sh run NAME DIR PORT        run in the foreground; becomes the server's own process (what the harness calls)
+#   servers.sh start NAME DIR PORT      run in the background, return when it answers; it also takes PORT+1
+#   servers.sh stop NAME DIR            stop what `start` started
+#
+# NAME: kafka  es-7.10  opensearch-2  opensearch-3
+# Environment:
+#   GODWIT_CACHE     unpacked servers; /var/cache/godwit for root, else ${XDG_CACHE_HOME:-~/.cache}/godwit
+#   TESTBED_CLUSTER  cluster name (Kafka: cluster id, 22 characters of base64url); random when not set
+#   TESTBED_HEAP     heap of a server; 512m, Kafka 256m
+#   TESTBED_YML      more lines for the configuration file
+#   JAVA_HOMES       more JDK homes to look at, separated by blanks
+#
+# To add a server: a line in `describe`, its modules in `unpack`, its flags in `flags`.
+set -euo pipefail
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+if [ "$(id -u)" = 0 ]; then
+  # Servers refuse to run as root and root's home is closed to others: they run as `nobody`, from a folder open to it.
+  CACHE=${GODWIT_CACHE:-/var/cache/godwit} NOBODY=65534
+else
+  CACHE=${GODWIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/godwit} NOBODY=
+fi
+# Without these two a server compiles for half a minute before it answers.
+FAST="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
+COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+
+die() { echo "servers.sh: $2" >&2; exit "$1"; }
+
+# ---------------------------------------------------------------- tools
+
+# jdk MIN MAX: the home of the lowest JDK in that range
+jdk() {
+  local home major best= at=999
+  for home in ${JAVA_HOMES:-} ${JAVA_HOME:-} /usr/lib/jvm/*; do
+    [ -x "$home/bin/javac" ] && [ -r "$home/release" ] || continue
+    major=$(sed -n 's/^JAVA_VERSION="\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' "$home/release")
+    if [ -n "$major" ] && [ "$major" -ge "$1" ] && [ "$major" -le "$2" ] && [ "$major" -lt "$at" ]; then
+      best=$home at=$major
+    fi
+  done
+  [ -n "$best" ] && echo "$best"
+}
+
+apt_has() { apt-cache show "$1" 2>/dev/null | grep -q '^Filename'; }
+
+# tools SET...: what is missing of these sets, installed by apt as root on Debian, else named
+tools() {
+  local set pair wanted missing=()
+  for set in "$@"; do
+    case $set in
+      servers) wanted="mvn:maven curl:curl unzip:unzip setpriv:util-linux flock:util-linux" ;;
+      build) wanted="cmake:cmake make:make cc:gcc c++:g++ pkg-config:pkg-config" ;;
+      data) wanted="npm:npm tar:tar" ;;
+      *) die 64 "unknown set of tools: $set" ;;
+    esac
+    for pair in $wanted; do command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}"); done
+  done
+  case " $* " in *" servers "*)
+    jdk 17 23 >/dev/null || missing+=(openjdk-17-jdk-headless)
+    jdk 21 99 >/dev/null || missing+=(jdk-21) ;;
+  esac
+  [ ${#missing[@]} -gt 0 ] || return 0
+  # Asking apt again for what it did not have takes longer than the tests that could do without.
+  if [ "${missing[*]}" = jdk-21 ] && [ -n "$(find "$CACHE/no-jdk-21" -mtime -1 2>/dev/null)" ]; then no_jdk21; return 0; fi
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    # A JDK 21 is wanted, not needed: OpenSearch 2.19 stands in for 3.
+    [ "${missing[*]}" = jdk-21 ] && { no_jdk21; return 0; }
+    die 69 "missing: ${missing[*]} (as root on Debian they would be installed by apt-get; a JDK 17 and, for OpenSearch 3, a JDK 21 or newer)"
+  fi
+  (
+    mkdir -p "$CACHE"; exec 9>"$CACHE/apt.lock"; flock 9
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq >&2 || echo "servers.sh: apt-get update failed; trying with the lists that are here" >&2
+    local install=() package
+    for package in "${missing[@]}"; do
+      case $package in
+        jdk-21)
+          for package in openjdk-21-jdk-headless openjdk-25-jdk-headless temurin-21-jdk temurin-25-jdk; do
+            apt_has $package && { install+=($package); continue 2; }
+          done
+          touch "$CACHE/no-jdk-21"; no_jdk21 ;;
+        openjdk-17-jdk-headless)
+          for package in openjdk-17-jdk-headless temurin-17-jdk openjdk-21-jdk-headless; do
+            apt_has $package && { install+=($package); continue 2; }
+          done
+          die 69 "no JDK 17 to 23 is installed and apt offers none" ;;
+        *) install+=("$package") ;;
+      esac
+    done
+    [ ${#install[@]} -gt 0 ] || exit 0
+    echo "servers.sh: installing ${install[*]}" >&2
+    apt-get install -y -qq --no-install-recommends "${install[@]}" >&2 </dev/null || die 69 "apt-get could not install ${install[*]}"
+  )
+}
+
+no_jdk21() { echo "servers.sh: no JDK 21 or newer, and apt offers none: OpenSearch 2.19 will stand in for 3" >&2; }
+
+# ---------------------------------------------------------------- what the servers are
+
+describe() { # NAME: sets v, dist, zip, brand, and the range of JDKs
+  name=$1
+  case $name in
+    kafka) v=4.1.2 dist=kafka-$v zip= brand=kafka java="17 24" ;;
+    es-7.10) v=7.10.2 brand=elasticsearch zip=org.elasticsearch.distribution.integ-test-zip java="17 23" ;;
+    opensearch-2) v=2.19.6 brand=opensearch zip=org.opensearch.distribution.integ-test-zip java="17 23" ;;
+    opensearch-3) v=3.8.0 brand=opensearch zip=org.opensearch.distribution.integ-test-zip java="21 99" ;;
+    *) die 64 "unknown server '$name' (kafka es-7.10 opensearch-2 opensearch-3)" ;;
+  esac
+  dist=$brand-$v D=$CACHE/$brand-$v
+}
+
+java_home() {
+  # shellcheck disable=SC2086 # two numbers
+  jdk $java || die 69 "$name needs a JDK ${java/ / to } (looked in JAVA_HOMES, JAVA_HOME, /usr/lib/jvm)"
+}
+
+# ---------------------------------------------------------------- download
+
+maven() {
+  local try
+  for try in 1 2 3; do mvn -q -B -ntp "$@" >"$PART/maven.log" 2>&1 && return 0; sleep "$try"; done
+  cat "$PART/maven.log" >&2
+  die 69 "maven could not download for $name: mvn $*"
+}
+
+dependencies_of() { # POM OUT [-Dkey=value...]: the jars of a pom file, with what they need
+  local t=$PART/pom; mkdir -p "$t"; cp "$HERE/poms/$1.xml" "$t/pom.xml"
+  (cd "$t" && maven $COPY:copy-dependencies -DoutputDirectory="$2" -DincludeScope=runtime "${@:3}")
+  rm -rf "$t"
+}
+
+# The test zips carry no module but the transport. A module is a descriptor, its published jar, what that needs less
+# what the server's lib has, and a policy. module NAME GROUP:ARTIFACT:VERSION [POLICY LINES]
+module() {
+  local m=$PART/$dist/modules/$1 g a mv jar base entry
+  IFS=: read -r g a mv <<<"$2"
+  dependencies_of module "$m" -Dg="$g" -Da="$a" -Dv="$mv"
+  for jar in "$m"/*.jar; do
+    base=$(basename "$jar" | sed -E 's/-[0-9][^/]*\.jar$//')
+    # shellcheck disable=SC2010 # names of jars
+    if ls "$PART/$dist/lib/" | grep -qE "^$base-[0-9]"; then rm "$jar"; fi
+  done
+  # The one class named *Plugin is the entry.
+  entry=$(unzip -Z1 "$m/$a-$mv.jar" | grep -E '/[A-Za-z]+Plugin\.class$' | sed -n '1{s/\.class$//;s#/#.#g;p}')
+  cat >"$m/plugin-descriptor.properties" <<P
+name=$1
+description=$1
+version=$v
+$brand.version=$v
+java.version=1.8
+classname=$entry
+extended.plugins=
+has.native.controller=false
+P
+  if [ -n "${3:-}" ]; then printf 'grant {\n%s\n};\n' "$3" >"$m/plugin-security.policy"; fi
+}
+
+unpack() { # into $PART/$dist
+  local net='permission java.net.SocketPermission "*", "connect"; permission java.net.NetPermission "getProxySelector";'
+  local loader='permission java.lang.RuntimePermission "createClassLoader"; permission java.lang.RuntimePermission "getClassLoader"; permission org.'$brand'.script.ClassPermission "*";'
+  if [ "$name" = kafka ]; then
+    dependencies_of kafka "$PART/$dist/lib" -Dv="$v"
+  else
+    maven $COPY:copy -Dartifact="$zip:$brand:$v:zip" -DoutputDirectory="$PART"
+    (cd "$PART" && unzip -q -o "$brand-$v.zip" && rm "$brand-$v.zip")
+  fi
+  mkdir -p "$PART/$dist/plugins" "$PART/$dist/config"
+  local e=org.elasticsearch.plugin c=org.codelibs.elasticsearch.module o=org.opensearch.plugin
+  case $name in
+    es-7.10)
+      module reindex $e:reindex-client:$v "$net"
+      module parent-join $e:parent-join-client:$v
+      module mapper-extras $e:mapper-extras-client:$v
+      module analysis-common $c:analysis-common:$v
+      module lang-painless $c:lang-painless:$v "$loader"
+      module ingest-common $c:ingest-common:$v ;;
+    opensearch-2)
+      module reindex $o:reindex-client:$v "$net"
+      module parent-join $o:parent-join-client:$v
+      module mapper-extras $o:mapper-extras-client:$v
+      module analysis-common $o:analysis-common:$v
+      module lang-painless $o:lang-painless:$v "$loader"
+      module geo $o:geo:$v ;;
+  esac
+}
+
+fetch() { # NAME: nothing to do when it is there; one at a time over all processes; whole or not at all
+  describe "$1"
+  [ -e "$D/.ok" ] && return 0
+  tools servers
+  mkdir -p "$CACHE"; [ -z "$NOBODY" ] || chmod 755 "$CACHE"
+  (
+    exec 9>"$CACHE/$dist.lock"; flock 9
+    if [ -e "$D/.ok" ]; then exit 0; fi
+    echo "servers.sh: fetching $name ($dist)" >&2
+    PART=$D.part; rm -rf "$PART" "$D"; mkdir -p "$PART/$dist"
+    unpack
+    chmod -R a+rX "$PART/$dist"; touch "$PART/$dist/.ok"
+    mv "$PART/$dist" "$D"; rm -rf "$PART"
+  )
+}
+
+# ---------------------------------------------------------------- run
+
+token() { # 22 characters that are also a valid Kafka cluster id
+  local t; t=$(head -c 96 /dev/urandom | base64 -w0 | tr -dc 'A-Za-z0-9'); echo "${t:0:21}A"
+}
+
+configure_kafka() {
+  cat >"$W/config/server.properties" <<Y
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$((PORT + 1))
+listeners=PLAINTEXT://127.0.0.1:$PORT,CONTROLLER://127.0.0.1:$((PORT + 1))
+advertised.listeners=PLAINTEXT://127.0.0.1:$PORT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs=$W/data
+auto.create.topics.enable=true
+num.partitions=4
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+message.max.bytes=8388608
+${TESTBED_YML:-}
+Y
+}
+
+configure_cluster() {
+  cp -r "$D/config/." "$W/config/"
+  cat >"$W/config/$brand.yml" <<Y
+cluster.name: $CLUSTER
+node.name: n1
+network.host: 127.0.0.1
+http.port: $PORT
+transport.port: $((PORT + 1))
+discovery.type: single-node
+path.data: $W/data
+path.logs: $W/logs
+path.repo: ["$W/repo"]
+cluster.routing.allocation.disk.threshold_enabled: false
+${TESTBED_YML:-}
+Y
+}
+
+flags() { # the flags and the main class of an Elasticsearch or OpenSearch
+  case $name in
+    es-*) echo "-Des.path.home=$D -Des.path.conf=$W/config -Des.distribution.flavor=oss -Des.distribution.type=zip
+      -Djava.security.manager=allow org.elasticsearch.bootstrap.Elasticsearch" ;;
+    opensearch-2) echo "-Dopensearch.path.home=$D -Dopensearch.path.conf=$W/config -Dopensearch.distribution.type=tar
+      -Djava.security.manager=allow org.opensearch.bootstrap.OpenSearch" ;;
+    opensearch-3) echo "-Dopensearch.path.home=$D -Dopensearch.path.conf=$W/config -Dopensearch.distribution.type=tar
+      -javaagent:$D/agent/opensearch-agent.jar --add-opens=java.base/java.nio=ALL-UNNAMED org.opensearch.bootstrap.OpenSearch" ;;
+  esac
+}
+
+run() { # NAME DIR PORT: ends as the server's own process
+  fetch "$1"
+  local home; home=$(java_home)
+  W=$(mkdir -p "$2" && cd "$2" && pwd) PORT=$3
+  mkdir -p "$W"/{data,logs,repo,tmp,config}
+  # A second start on the same folder is the same cluster.
+  if [ ! -s "$W/cluster" ]; then echo "${TESTBED_CLUSTER:-$(token)}" >"$W/cluster"; fi
+  CLUSTER=$(cat "$W/cluster")
+  if [ "$name" = kafka ]; then configure_kafka; else configure_cluster; fi
+  local as=()
+  if [ -n "$NOBODY" ]; then
+    chown -R $NOBODY:$NOBODY "$W"
+    as=(setpriv "--reuid=$NOBODY" "--regid=$NOBODY" --clear-groups)
+  fi
+  # The wish to die with the parent is forgotten when the user changes, so it is made after that; a parent that died
+  # before it was made is seen by its number.
+  # shellcheck disable=SC2016 # expanded by that shell
+  local leash=(setpriv --pdeathsig KILL -- sh -c '[ "$PPID" = "$0" ] || exit 1; exec "$@"' $PPID)
+  if [ -n "${TESTBED_DETACH:-}" ]; then leash=(); fi
+  cd "$W"; export HOME=$W
+  # shellcheck disable=SC2206 # lists of flags
+  local common=("$home/bin/java" $FAST -Djava.io.tmpdir="$W/tmp" -Dfile.encoding=UTF-8 -Djava.awt.headless=true)
+  if [ "$name" = kafka ]; then
+    [ -e "$W/data/meta.properties" ] || "${as[@]}" "${common[@]}" -cp "$D/lib/*" kafka.tools.StorageTool \
+      format -t "$CLUSTER" -c "$W/config/server.properties"
+    exec "${as[@]}" "${leash[@]}" "${common[@]}" -Xmx"${TESTBED_HEAP:-256m}" -cp "$D/lib/*" kafka.Kafka "$W/config/server.properties"
+  fi
+  local heap=${TESTBED_HEAP:-512m} o; read -r -d '' -a o < <(flags) || true
+  exec "${as[@]}" "${leash[@]}" "${common[@]}" "-Xms$heap" "-Xmx$heap" -Djna.tmpdir="$W/tmp" -Dlog4j2.disable.jmx=true \
+    -Dlog4j2.formatMsgNoLookups=true -cp "$D/lib/*" "${o[@]}"
+}
+
+# ---------------------------------------------------------------- by hand: start, stop
+
+answers() { # does the server on $PORT answer, and is it ours?
+  if [ "$name" = kafka ]; then # a Metadata request, version 5, no topics: the reply names the cluster id
+    exec 3<>"/dev/tcp/127.0.0.1/$PORT" || return 1
+    printf '\0\0\0\x13\0\x03\0\x05\0\0\0\x01\0\x04hand\0\0\0\0\0' >&3
+    timeout 3 head -c 64 <&3 | grep -aqF "$(cat "$W/cluster")"
+  else
+    curl -sf -m 3 "http://127.0.0.1:$PORT/_cluster/health?wait_for_status=yellow&timeout=2s" | grep -qF "\"$(cat "$W/cluster")\""
+  fi
+} 2>/dev/null
+
+start() { # NAME DIR PORT
+  fetch "$1"; W=$(mkdir -p "$2" && cd "$2" && pwd) PORT=$3
+  local q pid began=$SECONDS
+  for q in "$PORT" $((PORT + 1)); do
+    if (exec 3<>"/dev/tcp/127.0.0.1/$q") 2>/dev/null; then die 75 "port $q is taken"; fi
+  done
+  TESTBED_DETACH=1 setsid "$HERE/servers.sh" run "$name" "$W" "$PORT" >"$W/out.log" 2>&1 </dev/null &
+  pid=$!; echo $pid >"$W/pid"
+  until (answers); do
+    kill -0 $pid 2>/dev/null && [ $((SECONDS - began)) -lt 180 ] || { tail -30 "$W/out.log" >&2; stop "$name" "$W"; die 69 "$name did not start"; }
+    sleep 0.2
+  done
+  echo "$name answers on 127.0.0.1:$PORT, process $pid, after $((SECONDS - began)) s"
+}
+
+stop() { # NAME DIR
+  local pid i; [ -s "$2/pid" ] || return 0; pid=$(cat "$2/pid")
+  kill "$pid" 2>/dev/null || true
+  for i in $(seq 150); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+  kill -9 "$pid" 2>/dev/null || true; rm -f "$2/pid"
+}
+
+case ${1:-} in
+  tools) shift; tools "$@" ;;
+  fetch) shift; for server in "$@"; do fetch "$server"; done ;;
+  jdk) describe "${2:?NAME}"; java_home ;;
+  run|start) "$1" "${2:?NAME}" "${3:?DIR}" "${4:?PORT}" ;;
+  stop) describe "${2:?NAME}"; stop "$2" "${3:?DIR}" ;;
+  *) sed -n '2,21s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+esac

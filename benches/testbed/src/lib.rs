@@ -1,0 +1,41 @@
+//! Real servers for tests, benchmarks and the demo.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use testbed::Testbed;
+//! let source = Testbed::elasticsearch("7.10").await?;
+//! let target = Testbed::opensearch("3").await?;
+//! let kafka = Testbed::kafka().await?;
+//! source.stop().await?;
+//! source.start().await?; // the same data on the same port
+//! # Ok(()) }
+//! ```
+//!
+//! Invariants:
+//! - A server is gone when its [`Server`] is dropped, when the test panics, and when the test's
+//!   process is killed.
+//! - A server that answers is the one that was started: it is known by a random cluster name.
+//! - Ports lie below the range the kernel takes outgoing ports from, and no two processes that use
+//!   this crate get the same one.
+//!
+//! [`Relay`] makes faults in front of a real server. [`ScriptedSource`] stands for a server where a
+//! test is about bytes.
+#![forbid(unsafe_code)]
+
+mod folder;
+mod kafka;
+mod ports;
+mod program;
+mod relay;
+mod scripted;
+mod server;
+mod shared;
+
+pub use folder::Folder;
+pub use kafka::Kafka;
+pub use ports::Ports;
+pub use program::Program;
+pub use relay::Relay;
+pub use scripted::{ScriptedSource, Seen, Step};
+pub use server::{Server, Testbed, install_tools};
+pub use shared::{Shared, SharedKafka};

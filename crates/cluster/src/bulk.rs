@@ -1,0 +1,167 @@
+//! `_bulk`, and what it answers item by item.
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Deserialize;
+
+use crate::{Cluster, ClusterError, Repeat, Reply, Request, Retry};
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkItem {
+    pub status: u16,
+    /// The error's `type`, e.g. `version_conflict_engine_exception`.
+    pub error: Option<String>,
+    pub reason: Option<String>,
+}
+
+impl BulkItem {
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// 429, 502, 503, 504: only this item needs to be sent again.
+    pub fn is_transient(&self) -> bool {
+        crate::retry::is_transient(self.status)
+    }
+
+    pub fn is_version_conflict(&self) -> bool {
+        self.status == 409
+    }
+
+    /// The document didn't fit the mapping; bringing the mapping up to the source's may help.
+    pub fn is_mapping_error(&self) -> bool {
+        self.error.as_deref().is_some_and(is_mapping_error)
+    }
+}
+
+/// True for the error types that a newer mapping may cure.
+fn is_mapping_error(kind: &str) -> bool {
+    matches!(
+        kind,
+        "mapper_parsing_exception"
+            | "strict_dynamic_mapping_exception"
+            | "document_parsing_exception"
+            | "illegal_argument_exception"
+            | "mapper_exception"
+    )
+}
+
+/// A bulk answer: one [`BulkItem`] per action, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkReply {
+    pub items: Vec<BulkItem>,
+}
+
+impl BulkReply {
+    /// Reads the body of a successful `_bulk` answer.
+    pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+        let raw: Raw = serde_json::from_slice(body)?;
+        let items = raw.items.into_iter().map(|RawItem { outcome }| outcome.into()).collect();
+        Ok(Self { items })
+    }
+}
+
+impl Cluster {
+    /// Sends JSON lines to `_bulk` (`path` may name an index and parameters).
+    pub async fn bulk(
+        &self,
+        path: &str,
+        lines: Bytes,
+        retry: Retry,
+    ) -> Result<(Reply, BulkReply), ClusterError> {
+        let request = Request::ndjson(Method::POST, path, lines);
+        let reply = self.send_retrying(request, Repeat::Safe, retry).await?;
+        if !reply.is_success() {
+            return Err(ClusterError::Status {
+                url: self.url().to_owned(),
+                method: "POST".into(),
+                path: path.to_owned(),
+                status: reply.status,
+                body: reply.excerpt(),
+            });
+        }
+        let items = BulkReply::parse(&reply.body).map_err(|e| self.answer_error(path, e))?;
+        Ok((reply, items))
+    }
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    items: Vec<RawItem>,
+}
+
+/// `{"index": {…}}`: the action's name is the only key.
+struct RawItem {
+    outcome: RawOutcome,
+}
+
+impl<'de> Deserialize<'de> for RawItem {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Named {
+            Index(RawOutcome),
+            Create(RawOutcome),
+            Update(RawOutcome),
+            Delete(RawOutcome),
+        }
+        let (Named::Index(outcome)
+        | Named::Create(outcome)
+        | Named::Update(outcome)
+        | Named::Delete(outcome)) = Named::deserialize(deserializer)?;
+        Ok(Self { outcome })
+    }
+}
+
+#[derive(Deserialize)]
+struct RawOutcome {
+    status: u16,
+    error: Option<RawError>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawError {
+    Object {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        reason: Option<String>,
+    },
+    /// Before Elasticsearch 5.
+    Text(String),
+}
+
+impl From<RawOutcome> for BulkItem {
+    fn from(raw: RawOutcome) -> Self {
+        let (error, reason) = match raw.error {
+            Some(RawError::Object { kind, reason }) => (kind, reason),
+            Some(RawError::Text(text)) => (Some(text.clone()), Some(text)),
+            None => (None, None),
+        };
+        Self { status: raw.status, error, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_read_in_order() {
+        let body = br#"{"took":3,"errors":true,"items":[
+            {"index":{"_index":"i","_id":"1","status":201}},
+            {"delete":{"_id":"2","status":404,"result":"not_found"}},
+            {"index":{"_id":"3","status":409,"error":{"type":"version_conflict_engine_exception","reason":"r"}}},
+            {"create":{"_id":"4","status":400,"error":{"type":"mapper_parsing_exception","reason":"no"}}},
+            {"update":{"_id":"5","status":429,"error":"rejected"}}]}"#;
+        let reply = BulkReply::parse(body).unwrap();
+        let statuses: Vec<_> = reply.items.iter().map(|i| i.status).collect();
+        assert_eq!(statuses, [201, 404, 409, 400, 429]);
+        assert!(reply.items[0].is_success() && !reply.items[1].is_success());
+        assert!(reply.items[2].is_version_conflict());
+        assert!(reply.items[3].is_mapping_error());
+        assert!(reply.items[4].is_transient());
+        assert!(BulkReply::parse(br#"{"items":[{"boo":{"status":200}}]}"#).is_err());
+    }
+}

@@ -1,0 +1,209 @@
+//! Indices: what they are, what they are called, whether they are the ones we think they are.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{Cluster, ClusterError, Reply, Request};
+
+/// What it takes to create an index again: the answer of `GET /index`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct IndexDefinition {
+    #[serde(default)]
+    pub aliases: Map<String, Value>,
+    #[serde(default)]
+    pub mappings: Map<String, Value>,
+    /// Nested form, `{"index": {…}}`.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+}
+
+impl IndexDefinition {
+    /// The UUID under `settings.index.uuid`.
+    pub fn uuid(&self) -> Option<&str> {
+        self.settings.get("index")?.get("uuid")?.as_str()
+    }
+}
+
+/// Which index stands behind a name at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexIdentity {
+    pub uuid: String,
+    pub shards: u32,
+    /// `None` when there is none; `_none` counts as none.
+    pub default_pipeline: Option<String>,
+    pub final_pipeline: Option<String>,
+}
+
+impl IndexIdentity {
+    /// True when a write to the index may store something else than what was sent.
+    pub fn rewrites_documents(&self) -> bool {
+        self.default_pipeline.is_some() || self.final_pipeline.is_some()
+    }
+}
+
+/// One index behind an alias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasedIndex {
+    pub index: String,
+    /// What the alias adds to a write without a routing.
+    pub index_routing: Option<String>,
+}
+
+impl Cluster {
+    /// Every concrete index that `name` (an index, an alias, a pattern) stands for, with its definition.
+    /// Empty when there is none.
+    pub async fn index_definitions(
+        &self,
+        name: &str,
+    ) -> Result<BTreeMap<String, IndexDefinition>, ClusterError> {
+        let path = format!("/{}?expand_wildcards=all", encode_segment(name));
+        let Some(reply) = self.find(Request::new(Method::GET, path.clone())).await? else {
+            return Ok(BTreeMap::new());
+        };
+        serde_json::from_slice(&reply.body).map_err(|e| self.answer_error(&path, e))
+    }
+
+    /// Every index of the cluster with its UUID and pipelines, hidden ones included.
+    pub async fn index_identities(&self) -> Result<BTreeMap<String, IndexIdentity>, ClusterError> {
+        let path = "/_all/_settings/index.uuid,index.number_of_shards,index.default_pipeline,\
+                    index.final_pipeline?expand_wildcards=all";
+        let reply = self.call(Request::new(Method::GET, path)).await?;
+        parse_identities(&reply.body).map_err(|e| self.answer_error(path, e))
+    }
+
+    /// Every alias of the cluster with the concrete indices behind it, the write index first.
+    pub async fn aliases(&self) -> Result<BTreeMap<String, Vec<AliasedIndex>>, ClusterError> {
+        let path = "/_all/_alias?expand_wildcards=all";
+        let reply = self.call(Request::new(Method::GET, path)).await?;
+        parse_aliases(&reply.body).map_err(|e| self.answer_error(path, e))
+    }
+
+    /// Creates an index. The answer is returned as it is: `resource_already_exists_exception` is the
+    /// caller's to judge.
+    pub async fn create_index(&self, name: &str, body: &Value) -> Result<Reply, ClusterError> {
+        let path = format!("/{}", encode_segment(name));
+        self.send(Request::json(Method::PUT, path, body.to_string())).await
+    }
+
+    /// Adds fields to a mapping.
+    pub async fn put_mapping(
+        &self,
+        name: &str,
+        mapping: &Map<String, Value>,
+    ) -> Result<Reply, ClusterError> {
+        let body = serde_json::to_vec(mapping).map_err(|e| self.answer_error("_mapping", e))?;
+        let path = format!("/{}/_mapping", encode_segment(name));
+        self.send_retrying(Request::json(Method::PUT, path, body), crate::Repeat::Safe, self.patience()).await
+    }
+
+    /// Makes everything written so far visible to searches.
+    pub async fn refresh(&self, name: &str) -> Result<(), ClusterError> {
+        self.call(Request::new(Method::POST, format!("/{}/_refresh", encode_segment(name)))).await.map(drop)
+    }
+}
+
+fn parse_identities(body: &[u8]) -> Result<BTreeMap<String, IndexIdentity>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Entry {
+        settings: Nested,
+    }
+    #[derive(Deserialize)]
+    struct Nested {
+        index: Raw,
+    }
+    #[derive(Deserialize)]
+    struct Raw {
+        uuid: String,
+        number_of_shards: Option<String>,
+        default_pipeline: Option<String>,
+        final_pipeline: Option<String>,
+    }
+    let entries: BTreeMap<String, Entry> = serde_json::from_slice(body)?;
+    let named = |pipeline: Option<String>| pipeline.filter(|p| p != "_none");
+    Ok(entries
+        .into_iter()
+        .map(|(name, Entry { settings: Nested { index } })| {
+            let identity = IndexIdentity {
+                uuid: index.uuid,
+                shards: index.number_of_shards.and_then(|n| n.parse().ok()).unwrap_or(1),
+                default_pipeline: named(index.default_pipeline),
+                final_pipeline: named(index.final_pipeline),
+            };
+            (name, identity)
+        })
+        .collect())
+}
+
+fn parse_aliases(
+    body: &[u8],
+) -> Result<BTreeMap<String, Vec<AliasedIndex>>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        aliases: BTreeMap<String, Alias>,
+    }
+    #[derive(Deserialize)]
+    struct Alias {
+        #[serde(default)]
+        is_write_index: bool,
+        index_routing: Option<String>,
+    }
+    let entries: BTreeMap<String, Entry> = serde_json::from_slice(body)?;
+    let mut aliases: BTreeMap<String, Vec<AliasedIndex>> = BTreeMap::new();
+    for (index, entry) in entries {
+        for (name, alias) in entry.aliases {
+            let indices = aliases.entry(name).or_default();
+            let at = if alias.is_write_index { 0 } else { indices.len() };
+            let index_routing = alias.index_routing;
+            indices.insert(at, AliasedIndex { index: index.clone(), index_routing });
+        }
+    }
+    Ok(aliases)
+}
+
+/// Percent-encodes one path segment. Commas and stars stay, so that lists and patterns work.
+pub fn encode_segment(segment: &str) -> String {
+    let mut path = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b',' | b'*' | b'+' => {
+                path.push(char::from(byte));
+            }
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_name_uuid_and_pipelines() {
+        let body = br#"{"a":{"settings":{"index":{"uuid":"U","number_of_shards":"3",
+            "default_pipeline":"p","final_pipeline":"_none"}}},
+            "b":{"settings":{"index":{"uuid":"V","number_of_shards":"1"}}}}"#;
+        let read = parse_identities(body).unwrap();
+        assert_eq!(read["a"].shards, 3);
+        assert!(read["a"].rewrites_documents() && !read["b"].rewrites_documents());
+        assert_eq!(read["b"].uuid, "V");
+    }
+
+    #[test]
+    fn the_write_index_of_an_alias_comes_first() {
+        let body = br#"{"a-1":{"aliases":{"a":{"index_routing":"r"}}},"a-2":{"aliases":{"a":{"is_write_index":true}}},"b":{}}"#;
+        let read = parse_aliases(body).unwrap();
+        let names: Vec<_> = read["a"].iter().map(|a| a.index.as_str()).collect();
+        assert_eq!(names, ["a-2", "a-1"]);
+        assert_eq!(read["a"][1].index_routing.as_deref(), Some("r"));
+    }
+
+    #[test]
+    fn names_are_encoded() {
+        assert_eq!(encode_segment("logs-*,a b/ü"), "logs-*,a%20b%2F%C3%BC");
+    }
+}

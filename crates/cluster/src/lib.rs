@@ -1,0 +1,36 @@
+//! A thin client of Elasticsearch and OpenSearch, every version.
+//!
+//! What it gives: raw requests with exact errors, the few calls that a migration needs (bulk, `_mget`
+//! with versions, index definitions, sweeps by sequence number, scans) and bounded retries.
+//! What it is not: a typed client of the API. Bodies go in and come out as bytes; only the fields that a
+//! caller needs are read from answers.
+//!
+//! Invariants: an `Err` of [`Cluster::send`] means that no whole answer was read, a status of any kind is
+//! an `Ok`; every retry loop, response body and page has a bound from [`Settings`].
+#![forbid(unsafe_code)]
+
+mod bulk;
+mod client;
+mod documents;
+mod error;
+mod index;
+mod rate;
+mod retry;
+mod scan;
+mod endpoint;
+mod sweep;
+mod version;
+
+pub use bulk::{BulkItem, BulkReply};
+pub use client::{Cluster, Reply, Request};
+pub use documents::{Document, DocumentId, Found};
+pub use error::ClusterError;
+pub use index::{AliasedIndex, IndexDefinition, IndexIdentity, encode_segment};
+pub use rate::Rate;
+pub use reqwest::Method;
+pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+pub use retry::{Repeat, Retry};
+pub use scan::Scan;
+pub use endpoint::{Auth, Settings};
+pub use sweep::{ShardProgress, Sweep};
+pub use version::{Flavour, Info};

@@ -1,0 +1,343 @@
+//! What an exchange means for the target.
+
+mod bulk;
+mod control;
+mod query;
+mod write;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::address::Address;
+use crate::endpoint::{ControlKind, Endpoint, ReadKind};
+use crate::exchange::{BodyState, Exchange};
+use crate::facts::Facts;
+use crate::scope::Scope;
+use crate::target::Target;
+use crate::version::Version;
+
+/// What an exchange means for the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Nothing to do: counted by reason.
+    Nothing(NothingReason),
+    /// Sent as it is, with the ids that the source made up replaced by the target's.
+    Read(Read),
+    /// A write of one document or a bulk: what each item means.
+    Write(Write),
+    /// Ordered across connections, through the transforms, and sent once.
+    Control(Control),
+    /// Nothing is sent; each of these is read from the source.
+    Doubt(Vec<Doubt>),
+    /// Not sent as it is, unless asked for: counted by the class of its endpoint, one of a fixed few.
+    NotSent(&'static str),
+}
+
+/// A request that changes no document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    pub kind: ReadKind,
+    /// The indices in its path, for [`crate::order`]; those in a body aren't looked at.
+    pub scope: Scope,
+}
+
+/// A write request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    pub shape: Shape,
+    pub refresh: Refresh,
+    /// In the order of the request. Of a bulk that was cut off or not understood, a last item may
+    /// stand for all that couldn't be read.
+    pub items: Vec<Item>,
+}
+
+/// What kind of request a write came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Single,
+    Bulk,
+}
+
+/// The `refresh` parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refresh {
+    #[default]
+    No,
+    Now,
+    WaitFor,
+}
+
+/// What one item of a write means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    Operation(Operation),
+    Nothing(NothingReason),
+    Doubt(Doubt),
+}
+
+/// A proven change of one document: safe to send in any order and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The index is the concrete one that the answer names.
+    pub address: Address,
+    pub version: Version,
+    pub change: Change,
+}
+
+/// What an operation does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Index {
+        /// The document, untouched: a slice of the captured request.
+        source: Bytes,
+        /// The bulk action's `dynamic_templates`, a JSON object, untouched.
+        dynamic_templates: Option<Bytes>,
+    },
+    Delete,
+}
+
+/// Something that the journal doesn't prove: the source is read before anything is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    pub kind: DoubtKind,
+    pub reason: DoubtReason,
+}
+
+/// What has to be read from the source, once [`crate::order::Order::doubt_ready`] says so.
+///
+/// What is found is written with the version of its sequence number, what is gone is deleted on the target with
+/// the version that the target has. That version has to be read *before* the source is: a document that is made
+/// after the source was read could otherwise reach the target, lend its version, and be deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DoubtKind {
+    /// One document. Its index may be an alias or a data stream, as the request named it. When
+    /// [`Doubt::routing_is_certain`] isn't so, a document that isn't found with this routing has to be
+    /// looked for with an `ids` search before it counts as gone.
+    ById(Address),
+    /// The documents of an index, alias or pattern (`*`: any) that were indexed since the last sweep. Never
+    /// stands for a delete.
+    Sweep { index: Arc<str> },
+    /// Every document of an index, alias or pattern (`*`: any), deletes included.
+    Walk { index: Arc<str> },
+    /// Not documents: whether the indices exist, and with which UUID, mapping, settings, aliases.
+    ///
+    /// With `deletes`, a deletion is in doubt. Then the indices are made anew on the target
+    /// ([`crate::order::Role::Control`]) and walked: the UUID that the target's index is labelled with doesn't tell
+    /// which documents it has, when a replay that is behind made it.
+    Definition { scope: Scope, deletes: bool },
+}
+
+/// Why there is doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DoubtReason {
+    /// The document was made by the source from the update and what it had.
+    Update,
+    /// An ingest pipeline changed the document, and perhaps its index, id and routing.
+    Pipeline,
+    /// A success without id, sequence number or primary term: `filter_path`, or a source before
+    /// Elasticsearch 6.
+    NoSequence,
+    /// The answer has not as many items as the request, or of other documents.
+    ItemsDiffer,
+    /// 5xx, 408, or any other status that says neither yes nor no.
+    ServerError,
+    /// A bulk that a recent Elasticsearch refused while it executed it.
+    RefusedMidway,
+    NoAnswer,
+    UnreadableAnswer,
+    IncompleteRequest,
+    /// SMILE, CBOR, YAML, an encoding that isn't known, or lines that aren't a bulk's.
+    UnreadableBody,
+    /// A client's own external version in an index whose versions come from sequence numbers. The
+    /// index should be stopped with a message: only `versioning` = version gets it right.
+    ExternalVersion,
+    /// A sequence number or primary term that doesn't fit a version.
+    VersionRange,
+    UpdateByQuery,
+    DeleteByQuery,
+    Reindex,
+    Restore,
+    Resize,
+    /// The write overlapped a deletion of its index.
+    OverlapsDeletion,
+    /// The target refused the operation with a version conflict where that proves nothing.
+    Conflict,
+}
+
+/// Why there is nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NothingReason {
+    /// The source refused it with this status, 4xx.
+    Refused(u16),
+    /// The source found nothing to change.
+    Noop,
+    /// A read or a control request that the source never got whole.
+    Incomplete,
+}
+
+/// A proven change of something other than documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    pub kind: ControlKind,
+    /// What it touches, for [`crate::order`]. Aliases and data streams are as the request names them.
+    pub scope: Scope,
+    /// The indices that it deletes.
+    pub deletes: Option<Scope>,
+    /// The index that it made, as the answer names it: of `CreateIndex` and `Rollover`.
+    pub created: Option<String>,
+    /// The index that `Rollover` rolled away from.
+    pub rolled_from: Option<String>,
+}
+
+/// Says what an exchange means. Total: any bytes have a meaning.
+pub fn interpret(exchange: &Exchange, facts: &Facts) -> Meaning {
+    let target = Target::parse(&exchange.target);
+    match Endpoint::parse(exchange.method, &target) {
+        Endpoint::Document { index, doc_type, id, action } => {
+            let named = write::Named { index, doc_type, id, action };
+            Meaning::Write(write::single(exchange, &target, named, facts))
+        }
+        Endpoint::Bulk { index, doc_type } => {
+            Meaning::Write(bulk::bulk(exchange, &target, index, doc_type, facts))
+        }
+        Endpoint::ReadOrDocument { kind, index, id } => {
+            write::read_or_document(exchange, &target, kind, index, id, facts)
+        }
+        Endpoint::Read(_) if exchange.body_state != BodyState::Whole => {
+            Meaning::Nothing(NothingReason::Incomplete)
+        }
+        Endpoint::Read(kind) => Meaning::Read(Read::of(kind, &target)),
+        Endpoint::ByQuery { index, action } => query::by_query(exchange, &index, action),
+        Endpoint::Reindex => query::reindex(exchange),
+        Endpoint::Restore => query::restore(exchange),
+        Endpoint::Resize { created } => query::resize(exchange, &created),
+        Endpoint::Control { kind, index } => {
+            control::control(exchange, &target, kind, index.as_deref())
+        }
+        Endpoint::Other(class) => Meaning::NotSent(class),
+    }
+}
+
+/// The indices that a request deletes if it succeeds; its answer isn't looked at, so that this can be
+/// asked before there is one.
+pub fn deletes(exchange: &Exchange) -> Option<Scope> {
+    let target = Target::parse(&exchange.target);
+    match Endpoint::parse(exchange.method, &target) {
+        Endpoint::Control { kind, index } => {
+            control::touched(exchange, &target, kind, index.as_deref()).1
+        }
+        _ => None,
+    }
+}
+
+impl Read {
+    fn of(kind: ReadKind, target: &Target) -> Self {
+        let index =
+            target.segments.first().filter(|name| *name == "_all" || !name.starts_with('_'));
+        let scope = index.map_or(Scope::All, |index| Scope::of_expression(index));
+        Self { kind, scope }
+    }
+}
+
+impl Write {
+    /// The same write with every operation in doubt by id, for one that overlapped the deletion of its
+    /// index.
+    pub fn into_doubt(mut self, reason: DoubtReason) -> Self {
+        for item in &mut self.items {
+            if let Item::Operation(operation) = item {
+                let kind = DoubtKind::ById(operation.address.clone());
+                *item = Item::Doubt(Doubt { kind, reason });
+            }
+        }
+        self
+    }
+
+    /// The operations, each with its place among the items.
+    pub fn operations(&self) -> impl Iterator<Item = (usize, &Operation)> {
+        self.items.iter().enumerate().filter_map(|(place, item)| match item {
+            Item::Operation(operation) => Some((place, operation)),
+            _ => None,
+        })
+    }
+
+    /// The doubts, in order.
+    pub fn doubts(&self) -> impl Iterator<Item = &Doubt> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Doubt(doubt) => Some(doubt),
+            _ => None,
+        })
+    }
+
+    /// The indices that it touches, for [`crate::order`]; in doubt, as the request names them.
+    pub fn scope(&self) -> Scope {
+        let mut names: Vec<&str> = Vec::new();
+        for item in &self.items {
+            let index = match item {
+                Item::Operation(operation) => &operation.address.index,
+                Item::Doubt(doubt) => match &doubt.kind {
+                    DoubtKind::ById(address) => &address.index,
+                    DoubtKind::Sweep { index } | DoubtKind::Walk { index } => index,
+                    DoubtKind::Definition { .. } => continue,
+                },
+                Item::Nothing(_) => continue,
+            };
+            if &**index == "*" {
+                return Scope::All;
+            }
+            if !names.contains(&&**index) {
+                names.push(index);
+            }
+        }
+        Scope::Indices(names.into_iter().map(str::to_owned).collect())
+    }
+}
+
+impl Doubt {
+    /// Whether the document, if it exists, has the routing of the address. Not so where a pipeline may
+    /// have set another or the request couldn't be read.
+    pub fn routing_is_certain(&self) -> bool {
+        !matches!(self.reason, DoubtReason::Pipeline | DoubtReason::UnreadableBody)
+    }
+}
+
+impl DoubtReason {
+    /// A counter's label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Pipeline => "pipeline",
+            Self::NoSequence => "no sequence number",
+            Self::ItemsDiffer => "items differ",
+            Self::ServerError => "server error",
+            Self::RefusedMidway => "refused midway",
+            Self::NoAnswer => "no answer",
+            Self::UnreadableAnswer => "unreadable answer",
+            Self::IncompleteRequest => "incomplete request",
+            Self::UnreadableBody => "unreadable body",
+            Self::ExternalVersion => "external version",
+            Self::VersionRange => "version out of range",
+            Self::UpdateByQuery => "update by query",
+            Self::DeleteByQuery => "delete by query",
+            Self::Reindex => "reindex",
+            Self::Restore => "restore",
+            Self::Resize => "resize",
+            Self::OverlapsDeletion => "overlaps deletion",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+impl NothingReason {
+    /// A counter's label; the status is not in it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Noop => "noop",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! Which exchanges may run now, and which wait for others.
+//!
+//! Documents need no order: their versions carry it. What needs order across connections are control
+//! requests, deletions of indices above all, and the reading of doubts. One replayer holds one
+//! [`Order`] and tells it what it reads from the journal and what it has finished on the target:
+//!
+//! ```text
+//! open(key, began)      a request that may change something was read from the journal
+//! close(key, Closed)    its end too, with what it touches
+//! advance(low_water)    everything up to this time has been read: admits what was answered before
+//! take_ready()          what is free to run now
+//! finished(key)         it has been answered on the target (or nothing was to be sent)
+//! ```
+//!
+//! Exchanges are admitted in the order of the source's answers. Of two that conflict (their scopes meet and
+//! one of them is a control) the one answered later waits for the other. Waiting only ever looks back in
+//! this order, and on one connection answers come in the order of the requests, so there is no deadlock, neither
+//! among exchanges nor with a connection's own order.
+//!
+//! Memory is proportional to what is open, closed or not finished.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::scope::Scope;
+
+/// A caller's name for an exchange, or for the reading of a doubt. Unique while it isn't finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExchangeKey(pub u64);
+
+/// A captured exchange that is over.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// When the first byte of the request was captured, in nanoseconds of any one clock.
+    pub began: u64,
+    /// When its answer was complete; for one that has none, a time by which the source has surely finished with
+    /// it (the connection's end and some grace).
+    pub answered: u64,
+    pub scope: Scope,
+    pub role: Role,
+}
+
+/// How an exchange conflicts with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A write of documents or a read: conflicts with controls.
+    Plain,
+    /// Conflicts with everything in its scope.
+    Control,
+}
+
+/// An exchange that may run now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    pub key: ExchangeKey,
+    /// The source may have executed it before or after a deletion of an index in its scope: what it
+    /// wrote is doubt, see [`crate::Write::into_doubt`]. Of no meaning for reads and controls.
+    pub overlaps_deletion: bool,
+}
+
+/// The order of one replayer. See the module's documentation.
+#[derive(Debug)]
+pub struct Order {
+    clock_skew: u64,
+    low_water: u64,
+    /// Began and not finished: of those that may change something.
+    unfinished_changes: BTreeSet<(u64, ExchangeKey)>,
+    began: HashMap<ExchangeKey, u64>,
+    /// Over, but later than the low-water mark: by (answered, key).
+    closed: BTreeMap<(u64, ExchangeKey), Closed>,
+    /// Admitted and not finished, in the order of admission.
+    admitted: BTreeMap<u64, Admitted>,
+    places: HashMap<ExchangeKey, u64>,
+    /// The places of the controls among them.
+    controls: BTreeSet<u64>,
+    next_place: u64,
+    /// Deletions that something not yet admitted may overlap.
+    deletions: HashMap<ExchangeKey, Deletion>,
+    ready: Vec<Ready>,
+}
+
+#[derive(Debug)]
+struct Admitted {
+    key: ExchangeKey,
+    scope: Scope,
+    overlaps_deletion: bool,
+    /// For how many it waits.
+    waits_for: usize,
+    /// The places of those that wait for it.
+    awaited_by: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Deletion {
+    began: u64,
+    /// `u64::MAX` while it is open.
+    answered: u64,
+    scope: Scope,
+}
+
+impl Order {
+    /// `clock_skew`: by how many nanoseconds two captured times may be wrong against each other.
+    pub fn new(clock_skew: u64) -> Self {
+        Self {
+            clock_skew,
+            low_water: 0,
+            unfinished_changes: BTreeSet::new(),
+            began: HashMap::new(),
+            closed: BTreeMap::new(),
+            admitted: BTreeMap::new(),
+            places: HashMap::new(),
+            controls: BTreeSet::new(),
+            next_place: 0,
+            deletions: HashMap::new(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// A request that may change something was read from the journal, before its answer. Reads need no
+    /// opening.
+    ///
+    /// `deletes`: the indices that it deletes if it succeeds, see [`crate::deletes`]; when that is known only
+    /// from the body, open it again.
+    pub fn open(&mut self, key: ExchangeKey, began: u64, deletes: Option<Scope>) {
+        self.began.insert(key, began);
+        self.unfinished_changes.insert((began, key));
+        if let Some(scope) = deletes {
+            self.deletions.insert(key, Deletion { began, answered: u64::MAX, scope });
+        }
+    }
+
+    /// An exchange is over. It is admitted when the low-water mark has passed its answer by the clock skew.
+    pub fn close(&mut self, key: ExchangeKey, closed: Closed) {
+        if let Some(deletion) = self.deletions.get_mut(&key) {
+            deletion.answered = closed.answered;
+        }
+        self.closed.insert((closed.answered, key), closed);
+        self.admit();
+    }
+
+    /// Everything that was captured up to this time has been given to [`Order::open`] and
+    /// [`Order::close`]. At the end of the journal, when all are closed: `u64::MAX`.
+    pub fn advance(&mut self, low_water: u64) {
+        self.low_water = self.low_water.max(low_water);
+        self.admit();
+        self.forget_deletions();
+    }
+
+    /// Adds work that isn't an exchange, the reading of a doubt: it gets the next place. As [`Role::Plain`] it
+    /// waits for the controls admitted so far that conflict, and controls admitted later wait for it:
+    /// otherwise what was read before an index was deleted could be written after. As [`Role::Control`]
+    /// (an index is made anew) it has the scope for itself.
+    pub fn add_reading(&mut self, key: ExchangeKey, scope: Scope, role: Role) {
+        self.place(key, scope, role, false);
+    }
+
+    /// What has become free to run since the last call, in the order of admission as far as possible.
+    pub fn take_ready(&mut self) -> Vec<Ready> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// An exchange has been answered on the target, or there was nothing to send. Doubts that it left
+    /// don't hold it up: they have their own rule, [`Order::doubt_ready`].
+    pub fn finished(&mut self, key: ExchangeKey) {
+        if let Some(began) = self.began.remove(&key) {
+            self.unfinished_changes.remove(&(began, key));
+        }
+        let Some(place) = self.places.remove(&key) else { return };
+        self.controls.remove(&place);
+        let Some(done) = self.admitted.remove(&place) else { return };
+        for waiting in done.awaited_by {
+            let Some(next) = self.admitted.get_mut(&waiting) else { continue };
+            next.waits_for = next.waits_for.saturating_sub(1);
+            if next.waits_for == 0 {
+                let overlaps_deletion = next.overlaps_deletion;
+                self.ready.push(Ready { key: next.key, overlaps_deletion });
+            }
+        }
+        self.forget_deletions();
+    }
+
+    /// Whether a doubt left by an exchange answered at `answered` may be read from the source: everything
+    /// that began before has been finished on the target.
+    ///
+    /// What the source has is written with its own version, and then any order is right. But what is gone
+    /// is deleted on the target with the version that the target has, for want of another. An operation that
+    /// the source executed before it was gone, but which reaches the target after that delete, would bring
+    /// the document back, and nothing would delete it again. Such an operation began before the doubt's
+    /// answer; what began later was executed later, and if the document is gone in spite of it, there is
+    /// a later delete (or doubt) in the journal to say so.
+    pub fn doubt_ready(&self, answered: u64) -> bool {
+        let horizon = answered.saturating_add(self.clock_skew);
+        self.low_water >= horizon
+            && self.unfinished_changes.first().is_none_or(|(began, _)| *began > horizon)
+    }
+
+    /// For which exchanges this one waits; empty when it is free, or not admitted.
+    pub fn waits_for(&self, key: ExchangeKey) -> Vec<ExchangeKey> {
+        let Some(place) = self.places.get(&key) else { return Vec::new() };
+        self.admitted
+            .values()
+            .filter(|other| other.awaited_by.contains(place))
+            .map(|other| other.key)
+            .collect()
+    }
+
+    /// How many exchanges are known and not finished.
+    pub fn pending(&self) -> usize {
+        let opened = self.began.keys().filter(|key| !self.places.contains_key(key));
+        let reads = self.closed.keys().filter(|(_, key)| !self.began.contains_key(key));
+        self.admitted.len() + opened.count() + reads.count()
+    }
+
+    fn admit(&mut self) {
+        while let Some(first) = self.closed.first_entry() {
+            let (answered, key) = *first.key();
+            if answered.saturating_add(self.clock_skew) > self.low_water {
+                return;
+            }
+            let closed = first.remove();
+            let overlaps = closed.role == Role::Plain && self.overlaps_deletion(key, &closed);
+            self.place(key, closed.scope, closed.role, overlaps);
+        }
+    }
+
+    /// Whether the source may have executed this on either side of a deletion.
+    ///
+    /// Deletions that are still open count: the low-water mark has passed this exchange's answer by the skew,
+    /// so that every deletion that may have begun before it is known.
+    fn overlaps_deletion(&self, key: ExchangeKey, closed: &Closed) -> bool {
+        self.deletions.iter().any(|(deleting, deletion)| {
+            *deleting != key
+                && closed.began <= deletion.answered.saturating_add(self.clock_skew)
+                && deletion.began <= closed.answered.saturating_add(self.clock_skew)
+                && deletion.scope.intersects(&closed.scope)
+        })
+    }
+
+    /// Gives an exchange its place behind all that were admitted before, and finds for which it waits.
+    fn place(&mut self, key: ExchangeKey, scope: Scope, role: Role, overlaps_deletion: bool) {
+        let place = self.next_place;
+        self.next_place += 1;
+        let mut waits_for = 0;
+        let mut wait = |other: &mut Admitted| {
+            if other.scope.intersects(&scope) {
+                other.awaited_by.push(place);
+                waits_for += 1;
+            }
+        };
+        match role {
+            Role::Control => self.admitted.values_mut().for_each(wait),
+            Role::Plain => {
+                for control in &self.controls {
+                    if let Some(other) = self.admitted.get_mut(control) {
+                        wait(other);
+                    }
+                }
+            }
+        }
+        if role == Role::Control {
+            self.controls.insert(place);
+        }
+        if waits_for == 0 {
+            self.ready.push(Ready { key, overlaps_deletion });
+        }
+        self.places.insert(key, place);
+        let awaited_by = Vec::new();
+        let admitted = Admitted { key, scope, overlaps_deletion, waits_for, awaited_by };
+        self.admitted.insert(place, admitted);
+    }
+
+    /// Forgets deletions that nothing can overlap any more: what isn't admitted yet, known or not, began
+    /// later.
+    fn forget_deletions(&mut self) {
+        if self.deletions.is_empty() {
+            return;
+        }
+        let opened = self.unfinished_changes.first().map_or(u64::MAX, |(began, _)| *began);
+        let closed = self.closed.values().map(|closed| closed.began).min().unwrap_or(u64::MAX);
+        let earliest = opened.min(closed).min(self.low_water);
+        let skew = self.clock_skew;
+        let places = &self.places;
+        let began = &self.began;
+        self.deletions.retain(|key, deletion| {
+            began.contains_key(key)
+                || places.contains_key(key)
+                || deletion.answered.saturating_add(skew) >= earliest
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Random histories of many clients: what the replayer makes of them is what the source has.
+//!
+//! `CONVERGE_HISTORIES` says how many, `CONVERGE_SEED` with which to begin; a failure names its seed.
+
+#![allow(unreachable_pub)] // one test binary of several files
+
+mod simulated;
+
+use std::collections::BTreeMap;
+
+use simulated::replay::{Mistakes, Tally, run};
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
+}
+
+#[test]
+fn the_target_ends_equal() {
+    let first = setting("CONVERGE_SEED", 1);
+    let histories = setting("CONVERGE_HISTORIES", 20_000);
+    println!("seeds {first} to {}", first + histories - 1);
+    let halves = [first..first + histories / 2, first + histories / 2..first + histories];
+    let workers = halves.map(|seeds| {
+        std::thread::spawn(move || {
+            let mut all = Tally::default();
+            for seed in seeds {
+                let tally = run(seed, Mistakes::default())
+                    .unwrap_or_else(|difference| unreachable!("seed {seed}: {difference}"));
+                all.operations += tally.operations;
+                all.overlaps += tally.overlaps;
+                all.controls += tally.controls;
+                all.readings += tally.readings;
+                for (reason, count) in tally.doubts {
+                    *all.doubts.entry(reason).or_default() += count;
+                }
+            }
+            all
+        })
+    });
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for worker in workers {
+        let tally = worker.join().expect("every history converges");
+        println!("{tally:?}");
+        for (reason, count) in tally.doubts {
+            *reasons.entry(reason).or_default() += count;
+        }
+        assert!(
+            tally.operations > 0 && tally.overlaps > 0 && tally.controls > 0 && tally.readings > 0
+        );
+    }
+    let seen: Vec<&str> = reasons.into_keys().collect();
+    assert_eq!(
+        seen,
+        [
+            "incomplete request",
+            "items differ",
+            "no answer",
+            "no sequence number",
+            "overlaps deletion",
+            "pipeline",
+            "refused midway",
+            "server error",
+            "unreadable body",
+            "update",
+        ]
+    );
+}
+
+/// The simulation is worth something only if it notices a replayer that does it wrong.
+fn is_noticed(mistakes: Mistakes) {
+    let noticed = (1..20_000).find(|seed| run(*seed, mistakes).is_err());
+    println!("{mistakes:?} noticed with seed {noticed:?}");
+    assert!(noticed.is_some(), "{mistakes:?}");
+}
+
+#[test]
+fn dropped_doubts_are_noticed() {
+    is_noticed(Mistakes { drops_doubts: true, ..Mistakes::default() });
+}
+
+#[test]
+fn doubts_read_early_are_noticed() {
+    is_noticed(Mistakes { reads_doubts_early: true, ..Mistakes::default() });
+}
+
+#[test]
+fn ignored_overlaps_are_noticed() {
+    is_noticed(Mistakes { ignores_overlaps: true, ..Mistakes::default() });
+}
+
+#[test]
+fn a_source_read_before_the_target_is_noticed() {
+    is_noticed(Mistakes { reads_the_source_first: true, ..Mistakes::default() });
+}
+
+#[test]
+fn sweep_marks_kept_over_a_deletion_are_noticed() {
+    is_noticed(Mistakes { keeps_sweep_marks: true, ..Mistakes::default() });
+}
+
+#[test]
+fn forgotten_deletes_are_noticed() {
+    is_noticed(Mistakes { forgets_deletes: true, ..Mistakes::default() });
+}
+
+#[test]
+fn ignored_deletions_in_doubt_are_noticed() {
+    is_noticed(Mistakes { ignores_uncertain_deletions: true, ..Mistakes::default() });
+}

@@ -1,0 +1,232 @@
+//! The definition of an index, from the source's into the target's.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Change, mapping,
+    rules::{self, SettingRule},
+};
+
+/// What a target index says of where it came from: `mappings._meta.godwit`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The UUID of the source's index, or a name made up when there is no source to ask.
+    pub source_uuid: String,
+    pub epoch: u32,
+    /// `sequence` or `version`.
+    pub versioning: &'static str,
+}
+
+impl Origin {
+    pub fn to_json(&self) -> Value {
+        json!({"source_uuid": self.source_uuid, "epoch": self.epoch, "versioning": self.versioning})
+    }
+
+    /// Reads it back out of a mapping: the source's UUID.
+    pub fn source_uuid_of(mappings: &Map<String, Value>) -> Option<&str> {
+        mappings.get("_meta")?.get("godwit")?.get("source_uuid")?.as_str()
+    }
+}
+
+/// A body for `PUT /index` on the target, with what was changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transformed {
+    pub body: Value,
+    pub changes: Vec<Change>,
+}
+
+/// Turns `{"settings", "mappings", "aliases"}` (of `GET /index`, or of a captured `PUT /index`) into a body
+/// with which the target creates the same index. The number of shards and routing shards stays.
+pub fn index_body(definition: &Map<String, Value>, origin: Option<&Origin>) -> Transformed {
+    let mut changes = Vec::new();
+    let mut body = Map::new();
+    if let Some(Value::Object(settings)) = definition.get("settings") {
+        body.insert("settings".into(), Value::Object(self::settings(settings, &mut changes)));
+    }
+    let mut mappings = match definition.get("mappings") {
+        Some(Value::Object(mappings)) => mapping::transform(mappings, &mut changes),
+        _ => Map::new(),
+    };
+    if let Some(origin) = origin {
+        let meta = mappings.entry("_meta").or_insert_with(|| json!({}));
+        if let Some(meta) = meta.as_object_mut() {
+            meta.insert("godwit".into(), origin.to_json());
+        }
+    }
+    if !mappings.is_empty() {
+        body.insert("mappings".into(), Value::Object(mappings));
+    }
+    if let Some(aliases @ Value::Object(_)) = definition.get("aliases") {
+        body.insert("aliases".into(), aliases.clone());
+    }
+    Transformed { body: Value::Object(body), changes }
+}
+
+/// Turns a mapping (of `GET /index` or of a captured `PUT /index/_mapping`) into one that the target takes.
+/// `_meta` is left out: it names what the target index is and must not be overwritten.
+pub fn mapping_body(mappings: &Map<String, Value>) -> (Map<String, Value>, Vec<Change>) {
+    let mut changes = Vec::new();
+    let mut mapping = mapping::transform(mappings, &mut changes);
+    mapping.remove("_meta");
+    (mapping, changes)
+}
+
+/// Turns the body of a captured `PUT /index/_settings` into one that the target takes; `None` when nothing of
+/// it is left.
+pub fn settings_body(body: &Map<String, Value>) -> (Option<Map<String, Value>>, Vec<Change>) {
+    let mut changes = Vec::new();
+    // Unlike in a definition, a null here resets a setting and has to stay.
+    let mut kept = Map::new();
+    let body = match body.get("settings") {
+        Some(Value::Object(inner)) if body.len() == 1 => inner,
+        _ => body,
+    };
+    let mut flat = Vec::new();
+    flatten("", body, &mut flat);
+    for (name, value) in flat {
+        let bare = name.strip_prefix("index.").unwrap_or(&name);
+        match rules::setting(bare) {
+            Some(rule) => changes.push(change(bare, rule)),
+            None => {
+                kept.insert(format!("index.{bare}"), value.clone());
+            }
+        }
+    }
+    ((!kept.is_empty()).then_some(kept), changes)
+}
+
+/// Turns the body of a captured legacy, composable or component template into one that the target takes.
+pub fn template_body(body: &Map<String, Value>) -> Transformed {
+    let mut template = body.clone();
+    let mut changes = Vec::new();
+    let holder = match template.get_mut("template") {
+        Some(Value::Object(inner)) => inner,
+        // Legacy, where `template` may also be a pattern.
+        _ => &mut template,
+    };
+    let made = index_body(holder, None);
+    if let Value::Object(made) = made.body {
+        holder.extend(made);
+    }
+    changes.extend(made.changes);
+    Transformed { body: Value::Object(template), changes }
+}
+
+/// Applies the rules to settings in any of the forms that clusters take: nested, dotted, with and without
+/// `index.` in front.
+fn settings(settings: &Map<String, Value>, changes: &mut Vec<Change>) -> Map<String, Value> {
+    let mut flat = Vec::new();
+    flatten("", settings, &mut flat);
+    let mut kept = Map::new();
+    for (name, value) in flat {
+        let bare = name.strip_prefix("index.").unwrap_or(&name);
+        match rules::setting(bare) {
+            Some(rule) => changes.push(change(bare, rule)),
+            // A null means "the default", which is what leaving it out says too.
+            None if value.is_null() => {}
+            None => {
+                kept.insert(format!("index.{bare}"), value.clone());
+            }
+        }
+    }
+    kept
+}
+
+fn change(bare: &str, (rule, why): (SettingRule, &'static str)) -> Change {
+    Change { path: format!("settings.index.{bare}"), why, deferred: rule == SettingRule::Defer }
+}
+
+fn flatten<'a>(prefix: &str, object: &'a Map<String, Value>, flat: &mut Vec<(String, &'a Value)>) {
+    for (key, value) in object {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Object(inner) => flatten(&name, inner, flat),
+            _ => flat.push((name, value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_definition_of_7_10_becomes_one_that_can_be_created() {
+        let definition = object(json!({
+            "aliases": {"a": {"is_write_index": true}},
+            "mappings": {"dynamic": "strict", "properties": {"n": {"type": "long"}}},
+            "settings": {"index": {
+                "uuid": "U", "creation_date": "1", "provided_name": "i", "version": {"created": "7100299"},
+                "number_of_shards": "3", "number_of_replicas": "1", "number_of_routing_shards": "30",
+                "default_pipeline": "p", "lifecycle": {"name": "l"},
+                "routing": {"allocation": {"include": {"_tier_preference": "data_content"}}},
+                "analysis": {"filter": {"f": {"type": "stop", "stopwords": ["a"]}}},
+            }},
+        }));
+        let origin = Origin { source_uuid: "U".into(), epoch: 0, versioning: "sequence" };
+        let made = index_body(&definition, Some(&origin));
+        assert_eq!(
+            made.body,
+            json!({
+                "aliases": {"a": {"is_write_index": true}},
+                "mappings": {
+                    "dynamic": "strict", "properties": {"n": {"type": "long"}},
+                    "_meta": {"godwit": {"source_uuid": "U", "epoch": 0, "versioning": "sequence"}},
+                },
+                "settings": {
+                    "index.number_of_shards": "3", "index.number_of_replicas": "1",
+                    "index.number_of_routing_shards": "30",
+                    "index.analysis.filter.f.type": "stop", "index.analysis.filter.f.stopwords": ["a"],
+                },
+            })
+        );
+        let deferred: Vec<_> = made.changes.iter().filter(|c| c.deferred).map(|c| &c.path[..]).collect();
+        assert_eq!(deferred, ["settings.index.default_pipeline", "settings.index.lifecycle.name"]);
+        assert_eq!(made.changes.len(), 7);
+        assert_eq!(Origin::source_uuid_of(made.body["mappings"].as_object().unwrap()), Some("U"));
+    }
+
+    #[test]
+    fn settings_of_a_captured_request_come_in_every_form() {
+        let definition = object(json!({"settings": {
+            "number_of_shards": 2, "index.refresh_interval": "1s", "index": {"blocks.write": null},
+        }}));
+        let made = index_body(&definition, None);
+        assert_eq!(
+            made.body,
+            json!({"settings": {"index.number_of_shards": 2, "index.refresh_interval": "1s"}})
+        );
+    }
+
+    #[test]
+    fn updates_of_settings_keep_nulls_and_may_vanish() {
+        let (kept, _) = settings_body(&object(json!({"index": {"refresh_interval": null}})));
+        assert_eq!(kept.map(Value::Object), Some(json!({"index.refresh_interval": null})));
+        let (kept, changes) = settings_body(&object(json!({"settings": {"default_pipeline": "p"}})));
+        assert_eq!((kept, changes.len()), (None, 1));
+    }
+
+    #[test]
+    fn templates_are_transformed_inside() {
+        let made = template_body(&object(json!({
+            "index_patterns": ["a*"], "template": {"settings": {"index.final_pipeline": "p", "number_of_shards": 1}},
+        })));
+        assert_eq!(
+            made.body,
+            json!({"index_patterns": ["a*"], "template": {"settings": {"index.number_of_shards": 1}}})
+        );
+        let legacy = json!({"template": "a*", "mappings": {"doc": {"properties": {}}}, "order": 1});
+        let made = template_body(&object(legacy));
+        assert_eq!(made.body, json!({"template": "a*", "mappings": {"properties": {}}, "order": 1}));
+    }
+
+    #[test]
+    fn our_own_mark_is_never_overwritten_by_a_mapping_update() {
+        let (mapping, _) = mapping_body(&object(json!({"_meta": {"x": 1}, "properties": {}})));
+        assert_eq!(Value::Object(mapping), json!({"properties": {}}));
+    }
+}

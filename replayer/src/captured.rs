@@ -1,0 +1,95 @@
+//! One request of the source with its answer, rebuilt from the journal.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use codec::{
+    body,
+    http1::{BodyBytes, Headers, RequestMessage, ResponseMessage, Version},
+    record::Nanos,
+};
+use converge::{Answer, BodyState, Exchange, Method, order::ExchangeKey};
+
+use crate::offsets::Claims;
+
+/// A request and, if one was captured whole, its answer.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) key: ExchangeKey,
+    pub(crate) connection: Arc<str>,
+    /// The request's number on its connection, from 0; the same in every run.
+    pub(crate) number: u64,
+    pub(crate) request: RequestMessage,
+    pub(crate) response: Option<ResponseMessage>,
+    /// First and last byte of the request.
+    pub(crate) began: Nanos,
+    pub(crate) sent: Nanos,
+    /// First byte of the answer.
+    pub(crate) answer_began: Option<Nanos>,
+    /// Last byte of the answer, or the time by which the source has surely finished with the request.
+    pub(crate) ended: Nanos,
+    /// The journal's records it was rebuilt from.
+    pub(crate) claims: Claims,
+    /// Captured bytes that it holds.
+    pub(crate) weight: usize,
+}
+
+impl Captured {
+    /// The exchange as `converge` looks at it: bodies without content encoding, bounded by `limit`.
+    pub(crate) fn exchange(&self, limit: usize) -> Exchange {
+        let (body, body_state) = match content(&self.request.headers, &self.request.body, limit) {
+            Some(body) if self.request.complete => (body, BodyState::Whole),
+            Some(body) => (body, BodyState::Cut),
+            // A cut-off gzip can't be read to its cut.
+            None if !self.request.complete => (Bytes::new(), BodyState::Cut),
+            None => (Bytes::new(), BodyState::Unreadable),
+        };
+        let answer = self.response.as_ref().filter(|r| r.complete).map(|response| Answer {
+            status: response.status,
+            headers: pairs(&response.headers),
+            // An answer that can't be read proves nothing, and an empty one says so.
+            body: content(&response.headers, &response.body, limit).unwrap_or_default(),
+        });
+        Exchange {
+            method: Method::parse(&self.request.method_bytes),
+            target: self.request.target.clone(),
+            headers: pairs(&self.request.headers),
+            body,
+            body_state,
+            answer,
+        }
+    }
+
+    /// From the last byte of the request to the first of the answer.
+    pub(crate) fn response_time(&self) -> Option<Duration> {
+        self.answer_began.map(|at| Duration::from_nanos(at.saturating_sub(self.sent)))
+    }
+
+    /// Names the exchange in ledgers and logs: `connection:number`.
+    pub(crate) fn id(&self) -> String {
+        format!("{}:{}", self.connection, self.number)
+    }
+}
+
+/// `HTTP/1.0` or `HTTP/1.1`.
+pub(crate) fn version(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "HTTP/1.0",
+        Version::Http11 => "HTTP/1.1",
+    }
+}
+
+pub(crate) fn pairs(headers: &Headers) -> Vec<(Bytes, Bytes)> {
+    headers.iter().cloned().collect()
+}
+
+/// A body without its content encoding; `None` when it can't be decoded within `limit`.
+fn content(headers: &Headers, bytes: &BodyBytes, limit: usize) -> Option<Bytes> {
+    if bytes.truncated {
+        return None;
+    }
+    match headers.get("content-encoding") {
+        Some(encoding) => body::decode(encoding, &bytes.to_bytes(), limit).ok(),
+        None => Some(bytes.to_bytes()),
+    }
+}

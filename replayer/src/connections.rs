@@ -1,0 +1,229 @@
+//! Every connection that the journal tells of.
+//!
+//! Records go in as they are read; exchanges come out. Each connection's records are put in order, each once;
+//! what stays missing for [`Connections::window`] records is a gap, and what was open in it is over.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use codec::record::{Kind, Nanos, Record};
+
+use crate::{
+    numbering::{Arrival, Numbering},
+    offsets::{Offsets, Place},
+    stream::{Event, Outside, Stream},
+};
+
+/// Records that never came: what happened in them is not known.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Gap {
+    pub connection: String,
+    /// Numbers of the first and the last record that are missing.
+    pub first: u64,
+    pub last: u64,
+}
+
+/// What is counted while connections are rebuilt.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) duplicates: u64,
+    pub(crate) gaps: Vec<Gap>,
+    /// Bytes given to streams.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connections {
+    all: HashMap<Arc<str>, Connection>,
+    /// Connections that miss a record, with the count of records read when that began.
+    missing: VecDeque<(u64, Arc<str>)>,
+    /// Ended ones are remembered for a while, because a late copy of a record may still come.
+    ended: VecDeque<(u64, Arc<str>)>,
+    records: u64,
+    window: u64,
+    body_limit: usize,
+    pub(crate) seen: Seen,
+}
+
+#[derive(Debug)]
+struct Connection {
+    numbering: Numbering<(Record, Place)>,
+    /// `None` before its first record and after its last.
+    stream: Option<Stream>,
+    last_heard: Nanos,
+    /// A record before this one was lost: what it belonged to can't be told.
+    after_gap: bool,
+}
+
+impl Connections {
+    /// `window`: records that are read on before a missing one counts as lost.
+    pub(crate) fn new(window: u64, body_limit: usize) -> Self {
+        Self {
+            all: HashMap::new(),
+            missing: VecDeque::new(),
+            ended: VecDeque::new(),
+            records: 0,
+            window,
+            body_limit,
+            seen: Seen::default(),
+        }
+    }
+
+    /// Takes a record that isn't a heartbeat.
+    pub(crate) fn take(
+        &mut self,
+        record: Record,
+        place: Place,
+        offsets: &Offsets,
+        next_key: &mut u64,
+    ) -> Vec<Event> {
+        self.records += 1;
+        let mut events = Vec::new();
+        let mut outside = Outside { offsets, next_key, events: &mut events };
+        let name: Arc<str> = match self.all.get_key_value(record.connection.as_str()) {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(record.connection.as_str()),
+        };
+        let connection = self.all.entry(Arc::clone(&name)).or_insert_with(Connection::new);
+        let number = record.number;
+        match connection.numbering.take(number, (record, place)) {
+            Arrival::Duplicate => self.seen.duplicates += 1,
+            Arrival::Early { first } => {
+                if first {
+                    self.missing.push_back((self.records, name));
+                }
+            }
+            Arrival::Next((record, place)) => {
+                self.feed(&name, record, place, &mut outside);
+                self.feed_waiting(&name, &mut outside);
+            }
+        }
+        self.give_up_lost(&mut outside, false);
+        self.forget_ended();
+        events
+    }
+
+    /// Nothing more comes: gives up what is missing and what is open.
+    pub(crate) fn end(&mut self, offsets: &Offsets, next_key: &mut u64) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut outside = Outside { offsets, next_key, events: &mut events };
+        self.give_up_lost(&mut outside, true);
+        for connection in self.all.values_mut() {
+            let at = connection.last_heard;
+            if let Some(stream) = &mut connection.stream {
+                stream.close(at, &mut outside);
+            }
+        }
+        events
+    }
+
+    /// Ends exchanges of connections that haven't been heard of since `before`.
+    pub(crate) fn expire(
+        &mut self,
+        before: Nanos,
+        offsets: &Offsets,
+        next_key: &mut u64,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut outside = Outside { offsets, next_key, events: &mut events };
+        for connection in self.all.values_mut().filter(|c| c.last_heard < before) {
+            let at = connection.last_heard;
+            if let Some(stream) = connection.stream.as_mut().filter(|s| !s.is_idle()) {
+                stream.close(at, &mut outside);
+            }
+        }
+        events
+    }
+
+    fn feed(&mut self, name: &Arc<str>, record: Record, place: Place, outside: &mut Outside<'_>) {
+        let Some(connection) = self.all.get_mut(name) else { return };
+        let prior = u64::from(record.prior_requests);
+        let stream = match &mut connection.stream {
+            Some(stream) => stream,
+            None => connection.stream.insert(Stream::new(
+                Arc::clone(name),
+                prior,
+                record.unterminated_read || connection.after_gap,
+                self.body_limit,
+            )),
+        };
+        connection.after_gap = false;
+        for observation in record.observations {
+            let at = observation.at;
+            connection.last_heard = connection.last_heard.max(at);
+            match observation.kind {
+                Kind::Read(bytes) | Kind::ReadSegment(bytes) => {
+                    self.seen.bytes += bytes.len() as u64;
+                    stream.read(at, bytes, place, outside);
+                }
+                Kind::Write(bytes) | Kind::WriteSegment(bytes) => {
+                    self.seen.bytes += bytes.len() as u64;
+                    stream.write(at, bytes, place, outside);
+                }
+                Kind::EndOfMessage { .. } => stream.end_of_message(),
+                Kind::Dropped => stream.dropped(outside),
+                Kind::Close | Kind::Disconnect => stream.close(at, outside),
+                Kind::Bind
+                | Kind::Connect
+                | Kind::Released
+                | Kind::Exception(_)
+                | Kind::SegmentEnd
+                | Kind::Unknown(_) => {}
+            }
+        }
+        if record.last {
+            stream.close(connection.last_heard, outside);
+            connection.stream = None;
+            self.ended.push_back((self.records, Arc::clone(name)));
+        }
+    }
+
+    fn feed_waiting(&mut self, name: &Arc<str>, outside: &mut Outside<'_>) {
+        while let Some((record, place)) =
+            self.all.get_mut(name).and_then(|connection| connection.numbering.next())
+        {
+            self.feed(name, record, place, outside);
+        }
+    }
+
+    /// Declares records lost that the window has passed (or all that are missing).
+    fn give_up_lost(&mut self, outside: &mut Outside<'_>, all: bool) {
+        while let Some((since, name)) = self.missing.pop_front() {
+            if !all && self.records.saturating_sub(since) < self.window {
+                self.missing.push_front((since, name));
+                return;
+            }
+            while let Some(connection) = self.all.get_mut(&name) {
+                let Some((first, last)) = connection.numbering.give_up() else { break };
+                self.seen.gaps.push(Gap { connection: name.to_string(), first, last });
+                if let Some(stream) = &mut connection.stream {
+                    stream.close(connection.last_heard, outside);
+                }
+                connection.stream = None;
+                connection.after_gap = true;
+                self.feed_waiting(&name, outside);
+            }
+        }
+    }
+
+    fn forget_ended(&mut self) {
+        while let Some((at, name)) = self.ended.pop_front() {
+            if self.records.saturating_sub(at) < self.window {
+                self.ended.push_front((at, name));
+                return;
+            }
+            self.all.remove(&name);
+        }
+    }
+}
+
+impl Connection {
+    fn new() -> Self {
+        Self { numbering: Numbering::default(), stream: None, last_heard: 0, after_gap: false }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+use bytes::Bytes;
+use codec::record::Observation;
+
+use super::*;
+
+fn record(number: u64, kinds: Vec<Kind>, last: bool) -> Record {
+    let observations = kinds.into_iter().map(|kind| Observation { at: number, kind }).collect();
+    Record {
+        connection: "c".into(),
+        node: "n".into(),
+        number,
+        last,
+        prior_requests: 0,
+        unterminated_read: false,
+        format: 1,
+        observations,
+        heartbeat: None,
+    }
+}
+
+fn get(path: &str) -> Kind {
+    Kind::Read(Bytes::from(format!("GET /{path} HTTP/1.1\r\n\r\n")))
+}
+
+fn ok() -> Kind {
+    Kind::Write(Bytes::from_static(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+}
+
+struct Reader {
+    connections: Connections,
+    offsets: Offsets,
+    next_key: u64,
+    paths: Vec<String>,
+}
+
+impl Reader {
+    fn new(window: u64) -> Self {
+        let connections = Connections::new(window, 1 << 20);
+        Self { connections, offsets: Offsets::default(), next_key: 0, paths: Vec::new() }
+    }
+
+    fn take(&mut self, record: Record) {
+        let place = Place { partition: 0, offset: record.number, next: record.number + 1 };
+        let events = self.connections.take(record, place, &self.offsets, &mut self.next_key);
+        self.keep(events);
+    }
+
+    fn keep(&mut self, events: Vec<Event>) {
+        for event in events {
+            if let Event::Closed(captured) = event {
+                let target = String::from_utf8_lossy(&captured.request.target).into_owned();
+                let answered = if captured.response.is_some() { "" } else { "?" };
+                self.paths.push(format!("{target}{answered}"));
+                self.offsets.release(captured.claims);
+            }
+        }
+    }
+}
+
+#[test]
+fn records_that_come_twice_or_late_count_once() {
+    let mut reader = Reader::new(100);
+    reader.take(record(1, vec![get("a")], false));
+    reader.take(record(3, vec![get("b")], false));
+    reader.take(record(2, vec![ok()], false));
+    reader.take(record(2, vec![ok()], false));
+    reader.take(record(1, vec![get("a")], false));
+    reader.take(record(4, vec![ok()], false));
+    assert_eq!(reader.paths, ["/a", "/b"]);
+    assert_eq!(reader.connections.seen.duplicates, 2);
+    assert!(reader.connections.seen.gaps.is_empty());
+}
+
+#[test]
+fn what_stays_missing_is_a_gap_and_the_open_exchange_has_no_answer() {
+    let mut reader = Reader::new(3);
+    reader.take(record(1, vec![get("a")], false));
+    reader.take(record(4, vec![ok()], false));
+    reader.take(record(5, vec![get("b")], false));
+    assert!(reader.connections.seen.gaps.is_empty());
+    reader.take(record(6, vec![ok()], false));
+    reader.take(record(7, vec![get("c")], false));
+    assert_eq!(
+        reader.connections.seen.gaps,
+        [Gap { connection: "c".into(), first: 2, last: 3 }]
+    );
+    assert_eq!(reader.paths, ["/a?", "/b"]);
+    let events = reader.connections.end(&reader.offsets, &mut reader.next_key);
+    reader.keep(events);
+    assert_eq!(reader.paths, ["/a?", "/b", "/c?"]);
+}
+
+#[test]
+fn a_late_copy_of_an_ended_connection_is_a_duplicate() {
+    let mut reader = Reader::new(5);
+    reader.take(record(1, vec![get("a"), ok()], false));
+    reader.take(record(2, vec![Kind::Close], true));
+    reader.take(record(1, vec![get("a"), ok()], false));
+    assert_eq!((reader.paths.len(), reader.connections.seen.duplicates), (1, 1));
+}
+
+#[test]
+fn silence_ends_an_exchange() {
+    let mut reader = Reader::new(5);
+    reader.take(record(10, vec![get("a")], false));
+    let none = reader.connections.expire(10, &reader.offsets, &mut reader.next_key);
+    assert!(none.is_empty());
+    let events = reader.connections.expire(11, &reader.offsets, &mut reader.next_key);
+    reader.keep(events);
+    assert_eq!(reader.paths, ["/a?"]);
+}

@@ -1,0 +1,243 @@
+//! The target's indices: each is the image of one index of the source, known by its UUID.
+//!
+//! Before the first write to an index it is made sure of: created from the source's definition (without a
+//! source: from the captured request, or from what little is known), or found and its mapping brought up to the
+//! source's. It carries `_meta.godwit`, so that an index that was deleted and created again on the source is not
+//! taken for the one before it.
+
+mod definitions;
+
+use std::{collections::HashMap, sync::Arc};
+
+use cluster::{Cluster, ClusterError, IndexDefinition};
+use converge::Scope;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+use transform::Origin;
+
+use crate::{metrics::Metrics, source::Source};
+
+#[derive(Debug)]
+pub(crate) struct Indices {
+    target: Cluster,
+    source: Option<Arc<Source>>,
+    metrics: Metrics,
+    /// Nanoseconds by which the source's clock and the proxy's may differ.
+    clock_skew: u64,
+    ready: Mutex<HashMap<String, Arc<OnceCell<Ready>>>>,
+    deleted: Mutex<Deleted>,
+}
+
+/// What is known of an index that was made sure of.
+#[derive(Clone, Debug, Default)]
+struct Ready {
+    /// The source's UUID; `None`: there is no source, or no such index on it (any more).
+    uuid: Option<String>,
+    on_target: bool,
+    /// When the source's index was created, nanoseconds since 1970.
+    created: u64,
+    /// Which look at the source this is based on.
+    look: u64,
+}
+
+/// What was deleted, and when the source had answered that.
+#[derive(Debug, Default)]
+struct Deleted {
+    exact: HashMap<String, u64>,
+    patterns: Vec<(Scope, u64)>,
+}
+
+/// Whether a write to an index makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    Ready,
+    /// The source has deleted the index since: whatever was written is gone.
+    Superseded,
+    /// The index on the source is a younger one of the same name: only the source knows what is in it.
+    Younger,
+}
+
+/// Why an index can't be made sure of.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IndexError {
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error("index `{index}` cannot be created on the target: {status}: {body}")]
+    Create { index: String, status: u16, body: String },
+}
+
+impl Indices {
+    pub(crate) fn new(
+        target: Cluster,
+        source: Option<Arc<Source>>,
+        metrics: Metrics,
+        clock_skew: u64,
+        deletions: Vec<(String, u64)>,
+    ) -> Self {
+        let indices = Self {
+            target,
+            source,
+            metrics,
+            clock_skew,
+            ready: Mutex::default(),
+            deleted: Mutex::default(),
+        };
+        for (expression, answered) in deletions {
+            indices.remember_deletion(&expression, answered);
+        }
+        indices
+    }
+
+    /// Makes sure that `index` can be written to with what the source answered at `answered`.
+    pub(crate) async fn prepare(&self, index: &str, answered: u64) -> Result<Prepared, IndexError> {
+        if self.deleted.lock().after(index) >= answered {
+            return Ok(Prepared::Superseded);
+        }
+        let cell = self.cell(index);
+        let ready = cell.get_or_try_init(|| self.make_sure(index, answered)).await?;
+        if !ready.on_target {
+            return Ok(Prepared::Superseded);
+        }
+        if answered.saturating_add(self.clock_skew) < ready.created {
+            return Ok(Prepared::Younger);
+        }
+        Ok(Prepared::Ready)
+    }
+
+    /// The next write to `index` makes sure of it again.
+    pub(crate) fn forget(&self, index: &str) {
+        self.ready.lock().remove(index);
+    }
+
+    /// The source had deleted what `expression` stands for when it answered at `answered`.
+    pub(crate) fn remember_deletion(&self, expression: &str, answered: u64) {
+        let mut deleted = self.deleted.lock();
+        match Scope::of_expression(expression) {
+            Scope::Indices(names) if names.iter().all(|name| !name.contains('*')) => {
+                for name in names {
+                    self.ready.lock().remove(&name);
+                    let at = deleted.exact.entry(name).or_default();
+                    *at = answered.max(*at);
+                }
+            }
+            scope => {
+                self.ready.lock().retain(|name, _| !scope.contains(name));
+                deleted.patterns.push((scope, answered));
+            }
+        }
+    }
+
+    fn cell(&self, index: &str) -> Arc<OnceCell<Ready>> {
+        let mut ready = self.ready.lock();
+        if let Some(cell) = ready.get(index) {
+            let outdated = cell.get().is_some_and(|known| self.is_outdated(index, known));
+            if !outdated {
+                return Arc::clone(cell);
+            }
+        }
+        let cell = Arc::new(OnceCell::new());
+        ready.insert(index.to_owned(), Arc::clone(&cell));
+        cell
+    }
+
+    /// Whether the source has been seen with another index of this name since.
+    fn is_outdated(&self, index: &str, known: &Ready) -> bool {
+        let Some(source) = &self.source else { return false };
+        source.looks() > known.look && !source.has_uuid(index, known.uuid.as_deref())
+    }
+
+    async fn make_sure(&self, index: &str, answered: u64) -> Result<Ready, IndexError> {
+        let found = self.target.index_definitions(index).await?.remove(index);
+        let Some(source) = &self.source else {
+            if found.is_none() {
+                let origin = journal_origin(answered);
+                self.create(index, &serde_json::Map::new(), &origin, "assumed").await?;
+            }
+            return Ok(Ready { on_target: true, ..Ready::default() });
+        };
+        let look = source.looks();
+        let Some(original) = source.cluster.index_definitions(index).await?.remove(index) else {
+            return Ok(Ready { look, ..Ready::default() });
+        };
+        let uuid = original.uuid().unwrap_or_default().to_owned();
+        let created = creation(&original);
+        match found {
+            None => self.create_from(index, &original, &uuid).await?,
+            Some(found) => self.adopt(index, &original, &uuid, created, &found).await?,
+        }
+        Ok(Ready { uuid: Some(uuid), on_target: true, created, look })
+    }
+
+    /// An index of that name is on the target: ours, an older one's image, or somebody else's.
+    async fn adopt(
+        &self,
+        index: &str,
+        original: &IndexDefinition,
+        uuid: &str,
+        created: u64,
+        found: &IndexDefinition,
+    ) -> Result<(), IndexError> {
+        let mark = Origin::source_uuid_of(&found.mappings);
+        let is_image = match mark {
+            None => true,
+            Some(mark) => match mark.strip_prefix(JOURNAL).and_then(|at| at.parse::<u64>().ok()) {
+                // Made when there was no source to ask, for a request that was answered at this time.
+                Some(at) => created <= at.saturating_add(self.clock_skew),
+                None => mark == uuid,
+            },
+        };
+        if is_image {
+            if mark != Some(uuid) {
+                self.mark(index, uuid).await?;
+            }
+            self.bring_up_mapping(index, original).await?;
+            return Ok(());
+        }
+        tracing::warn!(index, "the source has another index of this name now: replacing the target's");
+        self.delete(index).await?;
+        self.create_from(index, original, uuid).await
+    }
+}
+
+impl Deleted {
+    /// When the source last deleted an index of this name; 0: never.
+    fn after(&self, index: &str) -> u64 {
+        let exact = self.exact.get(index).copied().unwrap_or(0);
+        let patterns = self.patterns.iter().filter(|(scope, _)| scope.contains(index));
+        patterns.map(|(_, at)| *at).max().unwrap_or(0).max(exact)
+    }
+}
+
+/// Begins the made-up UUID of an index that was created without a source to ask.
+const JOURNAL: &str = "journal:";
+
+fn journal_origin(answered: u64) -> Origin {
+    Origin { source_uuid: format!("{JOURNAL}{answered}"), epoch: 0, versioning: "sequence" }
+}
+
+/// When an index was created, nanoseconds since 1970; 0 when it doesn't say.
+fn creation(definition: &IndexDefinition) -> u64 {
+    let date = definition.settings.get("index").and_then(|index| index.get("creation_date"));
+    let millis = date.and_then(|date| date.as_str()).and_then(|text| text.parse::<u64>().ok());
+    millis.unwrap_or(0).saturating_mul(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletions_reach_by_name_and_by_pattern() {
+        let mut deleted = Deleted::default();
+        deleted.exact.insert("a".into(), 5);
+        deleted.patterns.push((Scope::of_expression("a*,b"), 7));
+        assert_eq!((deleted.after("a"), deleted.after("b"), deleted.after("c")), (7, 7, 0));
+    }
+
+    #[test]
+    fn the_creation_date_is_in_milliseconds() {
+        let settings = serde_json::json!({"settings": {"index": {"creation_date": "1700000000123"}}});
+        let definition: IndexDefinition = serde_json::from_value(settings).unwrap();
+        assert_eq!(creation(&definition), 1_700_000_000_123_000_000);
+    }
+}

@@ -1,0 +1,106 @@
+//! Up to which time everything that was captured has been read.
+//!
+//! The mark of a partition is what the heartbeats of the proxies say in it; a journal without heartbeats
+//! (another writer's) is trusted by its records' times. The mark of the journal is its lowest partition's.
+
+use std::collections::BTreeMap;
+
+use codec::record::{Heartbeat, Nanos};
+
+/// A proxy that hasn't been heard of for so long, by the clocks of the others, holds nobody up.
+const PROXY_SILENCE: Nanos = 30_000_000_000;
+
+/// The marks of all partitions.
+#[derive(Debug)]
+pub(crate) struct LowWater {
+    partitions: BTreeMap<i32, Marks>,
+}
+
+#[derive(Debug, Default)]
+struct Marks {
+    proxies: BTreeMap<String, Proxy>,
+    newest_record: Nanos,
+}
+
+#[derive(Debug)]
+struct Proxy {
+    /// Everything that it captured before this time is in the journal.
+    journaled: Nanos,
+    clock: Nanos,
+}
+
+impl LowWater {
+    pub(crate) fn new(partitions: &[i32]) -> Self {
+        Self { partitions: partitions.iter().map(|&p| (p, Marks::default())).collect() }
+    }
+
+    /// A proxy's heartbeat in a partition.
+    pub(crate) fn heartbeat(&mut self, partition: i32, node: &str, beat: &Heartbeat) {
+        let marks = self.partitions.entry(partition).or_default();
+        let (journaled, clock) = (beat.oldest_unjournaled, beat.clock);
+        match marks.proxies.get_mut(node) {
+            Some(proxy) => {
+                proxy.journaled = proxy.journaled.max(journaled);
+                proxy.clock = proxy.clock.max(clock);
+            }
+            None => drop(marks.proxies.insert(node.to_owned(), Proxy { journaled, clock })),
+        }
+    }
+
+    /// A record with observations up to `at`.
+    pub(crate) fn record(&mut self, partition: i32, at: Nanos) {
+        let marks = self.partitions.entry(partition).or_default();
+        marks.newest_record = marks.newest_record.max(at);
+    }
+
+    /// Everything captured before this time has been read.
+    pub(crate) fn get(&self) -> Nanos {
+        let proxies = self.partitions.values().flat_map(|marks| marks.proxies.values());
+        let Some(newest_clock) = proxies.map(|proxy| proxy.clock).max() else {
+            return self.partitions.values().map(|m| m.newest_record).min().unwrap_or(0);
+        };
+        let heard = |proxy: &&Proxy| proxy.clock.saturating_add(PROXY_SILENCE) >= newest_clock;
+        let mark = |marks: &Marks| {
+            marks.proxies.values().filter(heard).map(|proxy| proxy.journaled).min().unwrap_or(0)
+        };
+        self.partitions.values().map(mark).min().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beat(at: Nanos) -> Heartbeat {
+        Heartbeat { clock: at, oldest_unjournaled: at, ..Heartbeat::default() }
+    }
+
+    #[test]
+    fn every_partition_has_to_pass() {
+        let mut marks = LowWater::new(&[0, 1]);
+        marks.heartbeat(0, "a", &beat(1000));
+        assert_eq!(marks.get(), 0);
+        marks.heartbeat(1, "a", &beat(211));
+        assert_eq!(marks.get(), 211);
+        marks.heartbeat(1, "a", &beat(100));
+        assert_eq!(marks.get(), 211);
+    }
+
+    #[test]
+    fn every_proxy_counts_until_it_falls_silent() {
+        let mut marks = LowWater::new(&[0]);
+        marks.heartbeat(0, "a", &beat(50));
+        marks.heartbeat(0, "b", &beat(1_000));
+        assert_eq!(marks.get(), 50);
+        marks.heartbeat(0, "b", &beat(1_000 + PROXY_SILENCE));
+        assert_eq!(marks.get(), 1_000 + PROXY_SILENCE);
+    }
+
+    #[test]
+    fn without_heartbeats_the_records_tell() {
+        let mut marks = LowWater::new(&[0, 1]);
+        marks.record(0, 200);
+        marks.record(1, 100);
+        assert_eq!(marks.get(), 100);
+    }
+}

@@ -1,0 +1,129 @@
+//! What is counted, for `/metrics` and for the summary at once.
+
+use std::collections::BTreeMap;
+
+use prometheus::{
+    Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    core::Collector,
+};
+
+/// The counters of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) registry: Registry,
+    /// Captured exchanges that were dealt with.
+    pub(crate) requests: IntCounter,
+    /// Operations on the target, by what proved them: `journal`, `id`, `sweep`, `walk`.
+    pub(crate) operations: IntCounterVec,
+    /// Requests and bulk items that meant nothing, by reason.
+    pub(crate) nothing: IntCounterVec,
+    /// Doubts, by reason.
+    pub(crate) doubt: IntCounterVec,
+    pub(crate) doubt_left: IntGauge,
+    /// What the target refused for good, by what it was.
+    pub(crate) failed: IntCounterVec,
+    pub(crate) controls: IntCounterVec,
+    pub(crate) reads: IntCounter,
+    /// Requests that are never sent, by class of endpoint.
+    pub(crate) not_sent: IntCounterVec,
+    pub(crate) retries: IntCounter,
+    pub(crate) duplicates: IntCounter,
+    pub(crate) gaps: IntCounter,
+    /// Records of the journal that can't be read.
+    pub(crate) bad_records: IntCounter,
+    pub(crate) opaque: IntCounterVec,
+    /// Indices created on the target, by where their definition came from.
+    pub(crate) indices: IntCounterVec,
+    pub(crate) held_bytes: IntGauge,
+    /// Seconds between the newest captured exchange that was dealt with and now.
+    pub(crate) lag: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let made = Made(Registry::new());
+        Self {
+            requests: made.counter("requests_total", "captured exchanges dealt with"),
+            operations: made.counters("operations_total", "operations on the target", "proof"),
+            nothing: made.counters("nothing_total", "requests and items that meant nothing", "reason"),
+            doubt: made.counters("doubt_total", "what the journal did not prove", "reason"),
+            doubt_left: made.gauge("doubt_left", "doubts not resolved"),
+            failed: made.counters("failed_total", "what the target refused for good", "reason"),
+            controls: made.counters("controls_total", "control requests", "result"),
+            reads: made.counter("reads_total", "reads sent"),
+            not_sent: made.counters("not_sent_total", "requests never sent", "class"),
+            retries: made.counter("retries_total", "requests sent again"),
+            duplicates: made.counter("duplicate_records_total", "records that came again"),
+            gaps: made.counter("gaps_total", "places where records are missing"),
+            bad_records: made.counter("bad_records_total", "records that can't be read"),
+            opaque: made.counters("opaque_connections_total", "connections without boundaries", "reason"),
+            indices: made.counters("indices_created_total", "indices created", "definition"),
+            held_bytes: made.gauge("held_bytes", "captured bytes held"),
+            lag: made.float("lag_seconds", "age of the newest exchange dealt with"),
+            registry: made.0,
+        }
+    }
+
+    /// One more under a label.
+    pub(crate) fn count(counters: &IntCounterVec, label: &str) {
+        counters.with_label_values(&[label]).inc();
+    }
+}
+
+/// Each label's count.
+pub(crate) fn by_label(counters: &IntCounterVec) -> BTreeMap<String, u64> {
+    let families = counters.collect();
+    let metrics = families.iter().flat_map(|family| family.get_metric());
+    metrics
+        .filter_map(|metric| {
+            let label = metric.get_label().first()?.value().to_owned();
+            Some((label, metric.get_counter().value() as u64))
+        })
+        .collect()
+}
+
+/// Makes metrics; all names are ours and fixed, so that making and registering them can't fail.
+struct Made(Registry);
+
+const INVARIANT: &str = "invariant: metric names are fixed, valid and different";
+
+impl Made {
+    fn opts(name: &str, help: &str) -> Opts {
+        Opts::new(format!("godwit_replayer_{name}"), help)
+    }
+
+    fn register<C: Collector + Clone + 'static>(&self, collector: C) -> C {
+        self.0.register(Box::new(collector.clone())).expect(INVARIANT);
+        collector
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.register(IntCounter::with_opts(Self::opts(name, help)).expect(INVARIANT))
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str) -> IntCounterVec {
+        self.register(IntCounterVec::new(Self::opts(name, help), &[label]).expect(INVARIANT))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.register(IntGauge::with_opts(Self::opts(name, help)).expect(INVARIANT))
+    }
+
+    fn float(&self, name: &str, help: &str) -> Gauge {
+        self.register(Gauge::with_opts(Self::opts(name, help)).expect(INVARIANT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_read_back() {
+        let metrics = Metrics::new();
+        Metrics::count(&metrics.nothing, "noop");
+        Metrics::count(&metrics.nothing, "noop");
+        Metrics::count(&metrics.nothing, "refused");
+        assert_eq!(by_label(&metrics.nothing), [("noop".into(), 2), ("refused".into(), 1)].into());
+    }
+}
