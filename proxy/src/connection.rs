@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::Settings;
 use crate::metrics::Metrics;
-use crate::pass::pass_all;
+use crate::pass::{pass_all, send};
 use crate::refusal::Refusal;
 use crate::requests::{self, Ended, RequestSide};
 use crate::responses;
@@ -26,6 +26,8 @@ pub(crate) struct Outstanding {
     pub method: Method,
     pub held: bool,
     pub since: Nanos,
+    /// Whether the client may wait for 100 before it sends the body.
+    pub expects: bool,
     /// Whether the request itself has ended.
     pub ended: bool,
 }
@@ -80,7 +82,13 @@ impl<'a> Connection<'a> {
         let mut outstanding = self.outstanding.lock();
         let request = outstanding.pop_front();
         self.note_open_write(&outstanding);
+        drop(outstanding);
         self.answered.notify_one();
+        if request.is_some_and(|request| request.expects && !request.ended) {
+            // Answered without 100: some servers read what follows as the body, some as the next
+            // request.
+            self.turned_opaque(Reason::UnmetExpectation);
+        }
         request.is_some_and(|request| request.held)
     }
 
@@ -100,7 +108,8 @@ impl<'a> Connection<'a> {
         !opaque && self.outstanding.lock().iter().any(|request| request.ended)
     }
 
-    /// Where requests or answers begin and end is not known from here on.
+    /// Where requests or answers begin and end is not known from here on. What one direction
+    /// doesn't know, the other can't pair.
     pub(crate) fn turned_opaque(&self, reason: Reason) {
         let mut opaque = self.opaque.lock();
         if opaque.is_some() {
@@ -109,6 +118,11 @@ impl<'a> Connection<'a> {
         *opaque = Some(reason);
         self.metrics.opaque.with_label_values(&[reason.as_str()]).inc();
         self.tape.exception(&format!("opaque: {}", reason.as_str()));
+    }
+
+    /// Why the connection is opaque, if it is.
+    pub(crate) fn opaque(&self) -> Option<Reason> {
+        *self.opaque.lock()
     }
 
     /// Resolves when the proxy drains and nothing is in progress here.
@@ -127,11 +141,7 @@ impl<'a> Connection<'a> {
 }
 
 /// Serves a connection with capture: both ways at once, until one is done with.
-pub(crate) async fn serve(
-    connection: &Connection<'_>,
-    client: Stream,
-    source: io::Result<Source>,
-) {
+pub(crate) async fn serve(connection: &Connection<'_>, client: Stream, source: io::Result<Source>) {
     connection.tape.connect(now());
     match source {
         Ok(Source::Plain(source)) => exchange(connection, client, source).await,
@@ -212,7 +222,7 @@ fn note_failure(connection: &Connection<'_>, error: Option<io::Error>) {
 /// Answers for the source, and closes.
 async fn refuse(metrics: &Metrics, mut client: Stream, refusal: Refusal) {
     metrics.refused.with_label_values(&[refusal.reason()]).inc();
-    if client.write_all(refusal.answer()).await.is_ok() {
+    if send(&mut client, refusal.answer()).await.is_ok() {
         let _ = client.shutdown().await;
         // A client that is still sending would see a reset before it has read the answer.
         let mut rest = [0; 4096];
@@ -252,10 +262,10 @@ async fn both_ways(
 ) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_source, mut to_source) = tokio::io::split(source);
-    let up = metrics.bytes.with_label_values(&["request"]);
-    let down = metrics.bytes.with_label_values(&["response"]);
-    let requests = pass_all(&mut from_client, &mut to_source, settings.read_size, &up);
-    let answers = pass_all(&mut from_source, &mut to_client, settings.read_size, &down);
+    let requests =
+        pass_all(&mut from_client, &mut to_source, settings.read_size, &metrics.request_bytes);
+    let answers =
+        pass_all(&mut from_source, &mut to_client, settings.read_size, &metrics.response_bytes);
     if let Err(error) = tokio::try_join!(requests, answers) {
         tracing::debug!(%error, "a connection broke");
     }

@@ -8,7 +8,8 @@ pub(crate) struct Metrics {
     pub open: IntGauge,
     /// By endpoint class and whether they were held.
     pub requests: IntCounterVec,
-    pub bytes: IntCounterVec,
+    pub request_bytes: IntCounter,
+    pub response_bytes: IntCounter,
     pub records: IntCounter,
     pub copied: IntCounterVec,
     pub dropped: IntCounterVec,
@@ -38,18 +39,40 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let bytes = labelled("bytes_total", "bytes passed on", &["direction"])?;
         Ok(Metrics {
+            request_bytes: bytes.with_label_values(&["request"]),
+            response_bytes: bytes.with_label_values(&["response"]),
             connections: counter("connections_total", "connections that clients made")?,
             open: gauge("open_connections", "connections of clients that are open")?,
             requests: labelled("requests_total", "requests begun", &["class", "held"])?,
-            bytes: labelled("bytes_total", "bytes passed on", &["direction"])?,
             records: counter("records_total", "records made")?,
-            copied: labelled("copied_records_total", "records that copied their bytes", &["reason"])?,
-            dropped: labelled("dropped_records_total", "records lost for the journal", &["reason"])?,
-            opaque: labelled("opaque_connections_total", "connections without framing", &["reason"])?,
-            refused: labelled("refused_requests_total", "requests the proxy answered", &["reason"])?,
+            copied: labelled(
+                "copied_records_total",
+                "records that copied their bytes",
+                &["reason"],
+            )?,
+            dropped: labelled(
+                "dropped_records_total",
+                "records lost for the journal",
+                &["reason"],
+            )?,
+            opaque: labelled(
+                "opaque_connections_total",
+                "connections without framing",
+                &["reason"],
+            )?,
+            refused: labelled(
+                "refused_requests_total",
+                "requests the proxy answered",
+                &["reason"],
+            )?,
             uncaptured: counter("uncaptured_bytes_total", "bytes let through without a record")?,
-            source_failures: labelled("source_failures_total", "trouble with the source", &["kind"])?,
+            source_failures: labelled(
+                "source_failures_total",
+                "trouble with the source",
+                &["kind"],
+            )?,
             waiting: gauge("journal_waiting_bytes", "bytes of records that wait for durability")?,
         })
     }

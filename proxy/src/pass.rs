@@ -45,6 +45,12 @@ pub(crate) async fn read(
     Ok(slab)
 }
 
+/// Writes all of it, and out of the buffers that TLS has.
+pub(crate) async fn send(to: &mut (impl AsyncWrite + Unpin), data: &[u8]) -> io::Result<()> {
+    to.write_all(data).await?;
+    to.flush().await
+}
+
 /// Passes bytes on until the end, without looking at them; then ends the other side.
 pub(crate) async fn pass_all(
     from: &mut (impl AsyncRead + Unpin),
@@ -54,7 +60,7 @@ pub(crate) async fn pass_all(
 ) -> io::Result<()> {
     let mut size = ReadSize::between(LEAST_READ, most);
     while let Some(slab) = read(from, &mut size).await? {
-        to.write_all(slab.data()).await?;
+        send(to, slab.data()).await?;
         passed.inc_by(slab.len() as u64);
         SHELF.with_borrow_mut(|shelf| shelf.put(slab.emptied()));
     }

@@ -11,10 +11,10 @@ use codec::reads::{endpoint_class, only_reads};
 use codec::record::{Direction, EndOfMessage, Nanos};
 use journal::Urgency;
 use smallvec::SmallVec;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connection::{Connection, Outstanding};
-use crate::pass::{LEAST_READ, read};
+use crate::pass::{LEAST_READ, read, send};
 use crate::refusal::Refusal;
 use crate::tape::now;
 use crate::{Durability, WhenFull};
@@ -97,7 +97,7 @@ pub(crate) async fn forward(
             _ = connection.tape.lane().durable().reached(after), if after > 0 => {}
             slab = read(client, &mut size), if may_read => match slab {
                 Ok(Some(slab)) => {
-                    connection.metrics.bytes.with_label_values(&["request"]).inc_by(slab.len() as u64);
+                    connection.metrics.request_bytes.inc_by(slab.len() as u64);
                     let mut side = connection.requests.lock();
                     side.take(slab, connection, |parcel| {
                         waiting += parcel.data.len();
@@ -137,7 +137,7 @@ async fn release(
             connection.metrics.uncaptured.inc_by(parcel.data.len() as u64);
         }
         *waiting -= parcel.data.len();
-        if let Err(error) = source.write_all(&parcel.data).await {
+        if let Err(error) = send(source, &parcel.data).await {
             return Some(Ended::Failed(error));
         }
         window.pop_front();
@@ -160,12 +160,6 @@ impl RequestSide {
     /// Whether no request is in progress.
     pub(crate) fn is_idle(&self) -> bool {
         self.kind == Kind::Unknown && self.partial.is_empty()
-    }
-
-    /// From here on nothing is framed: the source has switched protocols.
-    pub(crate) fn make_opaque(&mut self, reason: Reason) {
-        self.framer.make_opaque(reason);
-        self.kind = Kind::Opaque;
     }
 
     /// The source has answered and not switched: what follows an upgrade request is a request.
@@ -233,6 +227,9 @@ impl RequestSide {
             // whether it does: nobody can tell what they are.
             self.framer.make_opaque(Reason::Upgraded);
         }
+        if let Some(reason) = connection.opaque() {
+            self.framer.make_opaque(reason);
+        }
         while self.framer.opaque().is_none() {
             let (step, event) = self.framer.advance(&data[position..]);
             position += step;
@@ -283,7 +280,8 @@ impl RequestSide {
 
     /// Secrets in a partial head that will never be complete.
     fn partial_secrets(&self) -> Secrets {
-        let head: Vec<u8> = self.partial.iter().flat_map(|(data, _)| data.iter().copied()).collect();
+        let head: Vec<u8> =
+            self.partial.iter().flat_map(|(data, _)| data.iter().copied()).collect();
         secret_ranges(&head)
     }
 
@@ -304,7 +302,13 @@ impl RequestSide {
 /// Notes a request whose head is complete.
 fn begin(head: &RequestHead<'_>, kind: Kind, at: Nanos, connection: &Connection<'_>) {
     let held = kind != Kind::Read;
-    connection.begun(Outstanding { method: head.method, held, since: at, ended: false });
+    connection.begun(Outstanding {
+        method: head.method,
+        held,
+        since: at,
+        expects: head.expect_continue,
+        ended: false,
+    });
     let class = endpoint_class(head.method_bytes, head.target).as_str();
     let held = if held { "true" } else { "false" };
     connection.metrics.requests.with_label_values(&[class, held]).inc();

@@ -13,7 +13,7 @@ use journal::Urgency;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::connection::Connection;
-use crate::pass::{LEAST_READ, read};
+use crate::pass::{LEAST_READ, read, send};
 use crate::tape::now;
 use crate::{Durability, Hold};
 
@@ -48,14 +48,15 @@ pub(crate) async fn forward(
             connection.tape.drained(settings.journal_patience).await;
         }
         let Some(slab) = read(source, &mut size).await? else { break };
-        connection.metrics.bytes.with_label_values(&["response"]).inc_by(slab.len() as u64);
+        connection.metrics.response_bytes.inc_by(slab.len() as u64);
         let taken = side.take(slab, connection, holds);
-        if taken.ends_write > 0 && connection.tape.lane().durable().reached(taken.ends_write).await.is_err()
+        if taken.ends_write > 0
+            && connection.tape.lane().durable().reached(taken.ends_write).await.is_err()
         {
             // The answer can't be vouched for: the client sees a connection that broke.
             return Err(io::Error::other("the answer did not reach the journal"));
         }
-        if client_is_there && client.write_all(&taken.data).await.is_err() {
+        if client_is_there && send(client, &taken.data).await.is_err() {
             client_is_there = false;
         }
         if !client_is_there && !connection.awaits_answers() {
@@ -111,6 +112,9 @@ impl ResponseSide {
         secrets: &mut Vec<std::ops::Range<usize>>,
     ) -> (usize, bool) {
         let (mut position, mut start, mut ends_write) = (0, 0, false);
+        if connection.opaque().is_some() {
+            self.framer.make_opaque(Reason::OtherDirection);
+        }
         while self.framer.opaque().is_none() {
             let method = connection.awaited().unwrap_or(Method::Other);
             let (step, event) = self.framer.advance(&data[position..], method);
@@ -122,7 +126,6 @@ impl ResponseSide {
                     secrets.extend(found.into_iter().map(|r| from + r.start..from + r.end));
                     self.in_body = !head.interim;
                     if head.upgrade {
-                        connection.requests.lock().make_opaque(Reason::Upgraded);
                         connection.turned_opaque(Reason::Upgraded);
                         break;
                     }
@@ -160,15 +163,12 @@ impl ResponseSide {
     }
 
     fn partial_secrets(&self) -> Vec<std::ops::Range<usize>> {
-        let head: Vec<u8> = self.partial.iter().flat_map(|(data, _)| data.iter().copied()).collect();
+        let head: Vec<u8> =
+            self.partial.iter().flat_map(|(data, _)| data.iter().copied()).collect();
         secret_ranges(&head).into_vec()
     }
 
-    fn record_partial(
-        &mut self,
-        connection: &Connection<'_>,
-        secrets: &[std::ops::Range<usize>],
-    ) {
+    fn record_partial(&mut self, connection: &Connection<'_>, secrets: &[std::ops::Range<usize>]) {
         let mut start = 0;
         for (piece, at) in self.partial.drain(..) {
             let blanks = shifted(secrets, start);

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use journal::{AppendError, Appender};
 use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
-use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::listeners::ListenerConfig;
+use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::l4::stream::L4BufferSettings;
 use pingora_core::server::{Fds, ShutdownWatch};
@@ -303,10 +303,8 @@ impl ServerApp for Capture {
             return None;
         };
         let place = app.roster.enter(&app.node);
-        let tape =
-            Tape::new(journal.clone(), &app.node, place.seat.clone(), app.metrics.clone());
-        let connection =
-            Connection::new(&app.settings, &app.metrics, &tape, shutdown.clone());
+        let tape = Tape::new(journal.clone(), &app.node, place.seat.clone(), app.metrics.clone());
+        let connection = Connection::new(&app.settings, &app.metrics, &tape, shutdown.clone());
         serve(&connection, client, source).await;
         None
     }

@@ -93,7 +93,8 @@ impl Settings {
     }
 
     fn check(flags: Flags) -> Result<Settings, SettingsError> {
-        let listen = need(flags.listen, "listen", "give the address for clients: --listen 0.0.0.0:9200")?;
+        let listen =
+            need(flags.listen, "listen", "give the address for clients: --listen 0.0.0.0:9200")?;
         let source = need(flags.source, "source", "give the source: --source http://host:9200")?;
         let journal = need(
             flags.journal,
@@ -120,18 +121,21 @@ impl Settings {
                 partitions: flags.kafka_partitions.unwrap_or(usual.partitions).clamp(1, 10_000),
                 ..usual
             },
-            durability: choice("durability", flags.durability, &[
-                ("journal", Durability::Journal),
-                ("none", Durability::None),
-            ])?,
-            hold: choice("hold", flags.hold, &[
-                ("request", Hold::Request),
-                ("exchange", Hold::Exchange),
-            ])?,
-            when_full: choice("when-full", flags.when_full, &[
-                ("reject", WhenFull::Reject),
-                ("forward", WhenFull::Forward),
-            ])?,
+            durability: choice(
+                "durability",
+                flags.durability,
+                &[("journal", Durability::Journal), ("none", Durability::None)],
+            )?,
+            hold: choice(
+                "hold",
+                flags.hold,
+                &[("request", Hold::Request), ("exchange", Hold::Exchange)],
+            )?,
+            when_full: choice(
+                "when-full",
+                flags.when_full,
+                &[("reject", WhenFull::Reject), ("forward", WhenFull::Forward)],
+            )?,
             journal_patience: time(flags.journal_patience, 10),
             window: bytes("window", flags.window, 1 << 20, read_size, 1 << 30)?,
             read_size,
@@ -224,9 +228,8 @@ fn tls(
 
 fn properties(texts: &[String]) -> Result<Vec<(String, String)>, SettingsError> {
     let pair = |text: &String| {
-        let (name, value) = text
-            .split_once('=')
-            .ok_or_else(|| wrong("kafka-property", text, &"use name=value"))?;
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| wrong("kafka-property", text, &"use name=value"))?;
         Ok((name.trim().to_owned(), value.trim().to_owned()))
     };
     texts.iter().map(pair).collect()

@@ -88,8 +88,14 @@ async fn secrets_reach_the_source_and_not_the_journal_wherever_the_head_is_cut()
 #[tokio::test]
 async fn ambiguous_framing_passes_untouched_held_and_counted() {
     for (bytes, reason) in [
-        ("POST / HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd", "repeated_content_length"),
-        ("POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "length_and_encoding"),
+        (
+            "POST / HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
+            "repeated_content_length",
+        ),
+        (
+            "POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "length_and_encoding",
+        ),
         ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "bad_chunk_size"),
         ("GET / HTTP/1.1\nhost: a\n\n", "bare_lf"),
         ("GET /\0 HTTP/1.1\r\n\r\n", "control_byte"),

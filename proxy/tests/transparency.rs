@@ -79,7 +79,8 @@ async fn check(requests: &[u8], answers: Vec<&[u8]>) -> usize {
 async fn chunks_their_extensions_and_trailers_stay() {
     let request = b"POST /_bulk HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n\
         5;ext=\"a b\"\r\n{\"a\":\r\n003\r\n1}\n\r\n0\r\nX-Trailer: t\r\n\r\n";
-    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nT: 1\r\n\r\n";
+    let answer =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nT: 1\r\n\r\n";
     assert_eq!(check(request, vec![answer]).await, 1);
 }
 
@@ -113,7 +114,8 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
     });
     let stage = Stage::new(source.await.unwrap()).await;
     let mut client = stage.client().await;
-    let head = b"PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
+    let head =
+        b"PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
     client.write_all(head).await.unwrap();
     assert_eq!(read_exact(&mut client, 25).await, b"HTTP/1.1 100 Continue\r\n\r\n");
     client.write_all(b"{}").await.unwrap();
@@ -124,15 +126,14 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
 
 #[tokio::test]
 async fn an_upgraded_connection_passes_both_ways_and_is_held() {
-    let upgrade = b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+    let upgrade =
+        b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
     let switched = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
         connection: Upgrade\r\n\r\n";
-    let source = ScriptedSource::new(move |seen| {
-        match seen.received.strip_prefix(&upgrade[..]) {
-            Some(b"") => vec![Step::Send(switched.to_vec())],
-            Some(b"\x81\x05hello") => vec![Step::Send(b"\x81\x02ok".to_vec())],
-            _ => vec![],
-        }
+    let source = ScriptedSource::new(move |seen| match seen.received.strip_prefix(&upgrade[..]) {
+        Some(b"") => vec![Step::Send(switched.to_vec())],
+        Some(b"\x81\x05hello") => vec![Step::Send(b"\x81\x02ok".to_vec())],
+        _ => vec![],
     });
     let stage = Stage::new(source.await.unwrap()).await;
     let mut client = stage.client().await;

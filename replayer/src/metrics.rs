@@ -77,7 +77,7 @@ pub(crate) fn by_label(counters: &IntCounterVec) -> BTreeMap<String, u64> {
     metrics
         .filter_map(|metric| {
             let label = metric.get_label().first()?.value().to_owned();
-            Some((label, metric.get_counter().value() as u64))
+            Some((label, metric.get_counter().get_value() as u64))
         })
         .collect()
 }

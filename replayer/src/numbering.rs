@@ -66,11 +66,6 @@ impl<T> Numbering<T> {
         self.last = Some(first.saturating_sub(1));
         Some(lost)
     }
-
-    /// Whether a record is missing.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.early.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -97,7 +92,6 @@ mod tests {
         let mut numbering = Numbering::default();
         numbering.take(1, 'a');
         numbering.take(4, 'd');
-        assert!(numbering.is_waiting());
         assert_eq!(numbering.give_up(), Some((2, 3)));
         assert_eq!(numbering.next(), Some('d'));
         assert_eq!(numbering.take(3, 'c'), Arrival::Duplicate);

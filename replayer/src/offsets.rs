@@ -73,6 +73,7 @@ impl Claims {
     }
 
     /// All records claimed.
+    #[cfg(test)]
     pub(crate) fn places(&self) -> &[Place] {
         &self.0
     }

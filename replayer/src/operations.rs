@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cluster::{ClusterError, Repeat, Request};
-use converge::{Doubt, DoubtKind, DoubtReason, Exchange, Item, Operation, Outcome, Rendering, Write};
+use converge::{Address, Doubt, DoubtKind, DoubtReason, Exchange, Item, Operation, Outcome, Rendering, Write};
 use tokio::time::Instant;
 
 use crate::{
@@ -23,7 +23,7 @@ pub(crate) struct Applied {
     /// Only the source can tell.
     pub(crate) doubts: Vec<Doubt>,
     /// The target refuses them for good: which, and why.
-    pub(crate) failed: Vec<String>,
+    pub(crate) failed: Vec<(Address, String)>,
     /// The first request that was sent.
     pub(crate) sent: Option<Request>,
     pub(crate) sent_at: Option<Instant>,
@@ -43,9 +43,8 @@ pub(crate) async fn apply(
 ) -> Result<Applied, ClusterError> {
     let mut applied = Applied::default();
     let mut left = admitted(context, write, answered, &mut applied).await?;
-    let mut mapped: HashSet<String> = HashSet::new();
-    let patience = context.sender.target.patience();
-    let (start, mut attempt) = (Instant::now(), 0);
+    let mut round = Round { answered, start: Instant::now(), followed: HashSet::new(), busy: false };
+    let mut attempt = 0;
     loop {
         let request = Write { shape: write.shape, refresh: write.refresh, items: left };
         let Some(rendered) = converge::render(&request, Rendering::default()) else {
@@ -60,69 +59,92 @@ pub(crate) async fn apply(
         let outcomes = converge::outcomes(rendered.shape, reply.status, &reply.body, count);
         let outcomes = outcomes.unwrap_or_else(|error| {
             // Not the answer of a search server: something stands in between. Send again.
-            let status = reply.status;
-            vec![Outcome::Retry { status, kind: error.to_string() }; count]
+            vec![Outcome::Retry { status: reply.status, kind: error.to_string() }; count]
         });
-        let late = start.elapsed() > patience.give_up_after;
-        let mut items = request.items;
-        let mut again = Vec::new();
-        let mut wait = false;
-        for (place, outcome) in rendered.places.into_iter().zip(outcomes) {
-            let Some(item) = items.get_mut(place) else { continue };
-            let item = std::mem::replace(item, Item::Nothing(converge::NothingReason::Noop));
-            let Item::Operation(operation) = item else { continue };
-            let index = operation.address.index.to_string();
-            let retry = match outcome {
-                Outcome::Applied | Outcome::AlreadyNewer | Outcome::NotFoundDelete => {
-                    applied.done += 1;
-                    continue;
+        left = Vec::new();
+        round.busy = false;
+        let mut misfits = HashSet::new();
+        for ((_, operation), outcome) in request.operations().zip(outcomes) {
+            match round.judge(context, operation, outcome).await? {
+                Next::Done => applied.done += 1,
+                Next::Superseded => applied.superseded += 1,
+                Next::Failed(why) => applied.failed.push((operation.address.clone(), why)),
+                Next::Again => left.push(Item::Operation(operation.clone())),
+                Next::AgainMapped => {
+                    misfits.insert(operation.address.index.to_string());
+                    left.push(Item::Operation(operation.clone()));
                 }
-                Outcome::IndexMissing if !late => {
-                    context.indices.forget(&index);
-                    let made = context.indices.prepare(&index, answered).await;
-                    matches!(settle(made)?, Ok(Prepared::Ready)).then_some("the index is missing".into())
-                }
-                Outcome::MappingError { kind, reason } => {
-                    let first = mapped.insert(index.clone());
-                    let known = first || mapped.contains(&index) && attempt == 0;
-                    if first {
-                        settle(context.indices.follow_mapping(&index).await)?.ok();
-                    }
-                    if !known {
-                        applied.failed.push(describe(&operation, &format!("{kind}: {reason}")));
-                        continue;
-                    }
-                    Some(kind)
-                }
-                Outcome::Retry { kind, .. } if !late => {
-                    wait = true;
-                    Some(kind)
-                }
-                Outcome::IndexMissing => None,
-                Outcome::Retry { status, kind } => {
-                    applied.failed.push(describe(&operation, &format!("{status} {kind}")));
-                    continue;
-                }
-                Outcome::Failed { status, kind, reason } => {
-                    let why = format!("{status} {kind}: {reason}");
-                    applied.failed.push(describe(&operation, &why));
-                    continue;
-                }
-            };
-            match retry {
-                Some(_) => again.push(Item::Operation(operation)),
-                None => applied.superseded += 1,
             }
         }
-        if again.is_empty() {
+        if left.is_empty() {
             return Ok(applied);
         }
+        for index in misfits {
+            if let Err(why) = settle(context.indices.follow_mapping(&index).await)? {
+                tracing::warn!(index, why, "cannot bring the mapping up to the source's");
+            }
+            round.followed.insert(index);
+        }
         context.metrics.retries.inc();
-        if wait {
-            tokio::time::sleep(patience.wait(attempt)).await;
+        if round.busy {
+            tokio::time::sleep(context.sender.target.patience().wait(attempt)).await;
         }
         attempt += 1;
-        left = again;
+    }
+}
+
+/// What is to be done about one operation after an answer.
+enum Next {
+    Done,
+    Superseded,
+    Again,
+    /// Once the mapping has been brought up to the source's.
+    AgainMapped,
+    Failed(String),
+}
+
+/// The state of sending one write again and again.
+struct Round {
+    answered: u64,
+    start: Instant,
+    /// Indices whose mapping has been brought up to the source's: a second refusal is final.
+    followed: HashSet<String>,
+    /// The target needs time.
+    busy: bool,
+}
+
+impl Round {
+    async fn judge(
+        &mut self,
+        context: &Context,
+        operation: &Operation,
+        outcome: Outcome,
+    ) -> Result<Next, ClusterError> {
+        let index = &*operation.address.index;
+        let late = self.start.elapsed() > context.sender.target.patience().give_up_after;
+        Ok(match outcome {
+            outcome if outcome.is_success() => Next::Done,
+            Outcome::Retry { .. } if !late => {
+                self.busy = true;
+                Next::Again
+            }
+            Outcome::IndexMissing if !late => {
+                self.busy = true;
+                context.indices.forget(index);
+                match settle(context.indices.prepare(index, self.answered).await)? {
+                    Ok(Prepared::Ready) => Next::Again,
+                    Ok(Prepared::Superseded | Prepared::Younger) => Next::Superseded,
+                    Err(why) => Next::Failed(why),
+                }
+            }
+            Outcome::MappingError { .. } if !self.followed.contains(index) => Next::AgainMapped,
+            Outcome::MappingError { kind, reason } => Next::Failed(format!("{kind}: {reason}")),
+            Outcome::Retry { status, kind } => Next::Failed(format!("still {status} {kind}")),
+            Outcome::Failed { status, kind, reason } => {
+                Next::Failed(format!("{status} {kind}: {reason}"))
+            }
+            other => Next::Failed(format!("{other:?}")),
+        })
     }
 }
 
@@ -148,7 +170,7 @@ async fn admitted(
                 kind: DoubtKind::ById(operation.address.clone()),
                 reason: DoubtReason::OverlapsDeletion,
             }),
-            Some(Err(why)) => applied.failed.push(describe(operation, why)),
+            Some(Err(why)) => applied.failed.push((operation.address.clone(), why.clone())),
         }
     }
     Ok(items)
@@ -161,9 +183,4 @@ fn settle<T>(made: Result<T, IndexError>) -> Result<Result<T, String>, ClusterEr
         Err(IndexError::Cluster(error)) if error.is_transient() => Err(error),
         Err(error) => Ok(Err(error.to_string())),
     }
-}
-
-fn describe(operation: &Operation, why: &str) -> String {
-    let address = &operation.address;
-    format!("{}/{}: {why}", address.index, address.id)
 }

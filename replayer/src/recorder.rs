@@ -49,9 +49,16 @@ impl Receipt {
     }
 }
 
-/// Takes tuples. Cheap to clone; the recorder ends when the last clone is dropped.
-#[derive(Clone, Debug)]
-pub(crate) struct Recorder(mpsc::Sender<(Box<Tuple>, Receipt)>);
+/// Takes tuples.
+#[derive(Debug)]
+pub(crate) struct Recorder(mpsc::Sender<Message>);
+
+#[derive(Debug)]
+enum Message {
+    Tuple(Box<Tuple>, Receipt),
+    /// Everything has been handed over.
+    End,
+}
 
 impl Recorder {
     /// Begins to write. The task ends with an error when the disk does.
@@ -66,26 +73,44 @@ impl Recorder {
     /// Hands a tuple over; waits while too many are on their way.
     pub(crate) async fn record(&self, tuple: Box<Tuple>, receipt: Receipt) {
         // The error is that the writer has failed, and then its task says so.
-        let _ = self.0.send((tuple, receipt)).await;
+        let _ = self.0.send(Message::Tuple(tuple, receipt)).await;
+    }
+
+    /// Waits until everything that was handed over is durable and the last file is complete.
+    pub(crate) async fn end(&self, task: JoinHandle<Result<(), TupleError>>) -> Result<(), TupleError> {
+        let _ = self.0.send(Message::End).await;
+        match task.await {
+            Ok(result) => result,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
     }
 }
 
 async fn record(
     mut writer: Writer,
-    mut tuples: mpsc::Receiver<(Box<Tuple>, Receipt)>,
+    mut messages: mpsc::Receiver<Message>,
 ) -> Result<(), TupleError> {
     let mut flush = time::interval(FLUSH);
     flush.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     let mut written: Vec<Receipt> = Vec::new();
     loop {
         let mut batch = Vec::new();
-        let ended = tokio::select! {
-            taken = tuples.recv_many(&mut batch, WAITING) => taken == 0,
-            _ = flush.tick() => false,
+        let mut durable = false;
+        let mut ended = tokio::select! {
+            taken = messages.recv_many(&mut batch, WAITING) => taken == 0,
+            _ = flush.tick() => { durable = true; false }
         };
-        let durable = ended || batch.is_empty();
-        let (appended, receipts): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        written.extend(receipts);
+        let mut appended = Vec::with_capacity(batch.len());
+        for message in batch {
+            match message {
+                Message::Tuple(tuple, receipt) => {
+                    appended.push(tuple);
+                    written.push(receipt);
+                }
+                Message::End => ended = true,
+            }
+        }
+        durable |= ended;
         writer = blocking(writer, move |writer| {
             appended.iter().try_for_each(|tuple| writer.append(tuple))?;
             if durable { writer.flush() } else { Ok(()) }

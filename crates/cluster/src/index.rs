@@ -82,10 +82,11 @@ impl Cluster {
     }
 
     /// Creates an index. The answer is returned as it is: `resource_already_exists_exception` is the
-    /// caller's to judge.
+    /// caller's to judge, and may come of our own repeat.
     pub async fn create_index(&self, name: &str, body: &Value) -> Result<Reply, ClusterError> {
         let path = format!("/{}", encode_segment(name));
-        self.send(Request::json(Method::PUT, path, body.to_string())).await
+        let request = Request::json(Method::PUT, path, body.to_string());
+        self.send_retrying(request, crate::Repeat::Safe, self.patience()).await
     }
 
     /// Adds fields to a mapping.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 /// on two shards, so routing is part of the address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
-    /// The index. Concrete (as the answer names it) in an operation; in a doubt possibly an alias or
-    /// a data stream, as the request named it.
+    /// The index. Concrete (as the answer names it) in an operation; in a doubt possibly an alias
+    /// or a data stream, as the request named it.
     pub index: Arc<str>,
     /// The mapping type of an Elasticsearch before 8, when the request or the answer names one that
     /// isn't `_doc`.

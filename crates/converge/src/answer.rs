@@ -7,8 +7,8 @@ use serde::de::IgnoredAny;
 
 use crate::text::Text;
 
-/// The answer to one write, or one item of a bulk's: only what decides what it means. Every field may
-/// be missing, since `filter_path` leaves out what the client doesn't want.
+/// The answer to one write, or one item of a bulk's: only what decides what it means. Every field
+/// may be missing, since `filter_path` leaves out what the client doesn't want.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct WriteAnswer<'a> {
     #[serde(borrow, rename = "_index")]

@@ -67,8 +67,9 @@ struct Metadata<'a> {
     dynamic_templates: Option<&'a RawValue>,
 }
 
-/// Reads a bulk body. Every line ends with a newline: Elasticsearch refuses a bulk whose last one doesn't,
-/// so what lacks it was cut off and is left out. An action whose document line is missing is left out, as Elasticsearch does.
+/// Reads a bulk body. Every line ends with a newline: Elasticsearch refuses a bulk whose last one
+/// doesn't, so what lacks it was cut off and is left out. An action whose document line is missing
+/// is left out, as Elasticsearch does.
 pub(crate) fn parse(body: &Bytes) -> BulkBody {
     let mut actions = Vec::new();
     let mut names = Names::default();

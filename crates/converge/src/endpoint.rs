@@ -7,8 +7,8 @@ use crate::target::Target;
 /// [`Endpoint::Other`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A write of one document: `/{index}/_doc/{id}`, `/{index}/_create/{id}`, `/{index}/_update/{id}` and
-    /// the typed forms up to version 7.
+    /// A write of one document: `/{index}/_doc/{id}`, `/{index}/_create/{id}`,
+    /// `/{index}/_update/{id}` and the typed forms up to version 7.
     Document {
         index: String,
         doc_type: Option<String>,
@@ -20,8 +20,8 @@ pub enum Endpoint {
         index: Option<String>,
         doc_type: Option<String>,
     },
-    /// `POST /{index}/_doc/_search` and its like: a search of a type named `_doc` up to version 7, a
-    /// document with the id `_search` later. The answer tells which.
+    /// `POST /{index}/_doc/_search` and its like: a search of a type named `_doc` up to version 7,
+    /// a document with the id `_search` later. The answer tells which.
     ReadOrDocument {
         kind: ReadKind,
         index: String,
@@ -80,8 +80,8 @@ pub enum ReadKind {
     OpenPit,
     ClosePit,
     AsyncSearch,
-    /// `_analyze`, `_validate`, `_explain`, `_field_caps`, `_termvectors`, `_render`, `_search_shards`,
-    /// `_rank_eval`, `_terms_enum`.
+    /// `_analyze`, `_validate`, `_explain`, `_field_caps`, `_termvectors`, `_render`,
+    /// `_search_shards`, `_rank_eval`, `_terms_enum`.
     Other,
     /// `_refresh`: sent, so that searches after it see the same documents.
     Refresh,

@@ -76,8 +76,8 @@ impl Method {
 }
 
 impl Exchange {
-    /// Whether the body is one that this crate reads: JSON or NDJSON, by what the `Content-Type` says and, as
-    /// Elasticsearch before 6 did, by the first byte.
+    /// Whether the body is one that this crate reads: JSON or NDJSON, by what the `Content-Type`
+    /// says and, as Elasticsearch before 6 did, by the first byte.
     ///
     /// SMILE, CBOR and YAML are not read.
     pub(crate) fn body_is_json(&self) -> bool {

@@ -9,8 +9,8 @@ pub struct Facts {
     /// The major version of an Elasticsearch source; `None` if it isn't known or isn't
     /// Elasticsearch. From 8 on a bulk is taken to be executed while it arrives.
     pub elasticsearch_major: Option<u32>,
-    /// By the name that a request may use: concrete indices, and aliases that lead to an index with a
-    /// pipeline. An index that isn't here has neither pipelines nor external versions.
+    /// By the name that a request may use: concrete indices, and aliases that lead to an index with
+    /// a pipeline. An index that isn't here has neither pipelines nor external versions.
     pub indices: HashMap<String, IndexFacts>,
     /// Alias → concrete index → the `index_routing` that the alias adds to a write without one.
     pub alias_routing: HashMap<String, HashMap<String, String>>,
@@ -19,7 +19,8 @@ pub struct Facts {
 /// What is known about one index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexFacts {
-    /// `index.default_pipeline` is set: it runs unless the request names another pipeline or `_none`.
+    /// `index.default_pipeline` is set: it runs unless the request names another pipeline or
+    /// `_none`.
     pub default_pipeline: bool,
     /// `index.final_pipeline` is set: it runs in spite of `pipeline=_none`.
     pub final_pipeline: bool,

@@ -6,11 +6,11 @@
 //! really happened is known: [`interpret`] turns an [`Exchange`] into a [`Meaning`].
 //!
 //! ```text
-//! Exchange ── interpret(.., &Facts) ──▶ Meaning
-//!                                        ├─ Write ─ render ─▶ the target's request ─ outcome ─▶ Outcome
-//!                                        ├─ Control, Read     ordered by `order::Order`, then sent
-//!                                        ├─ Doubt             read from the source, then `render_documents`
-//!                                        └─ Nothing, NotSent  counted
+//! Exchange ─ interpret(.., &Facts) ─▶ Meaning
+//!   Write           render ─▶ the target's request ─▶ outcomes
+//!   Control, Read   ordered by `order::Order`, then sent
+//!   Doubt           when `Order` allows, read from the source, then `render_documents`
+//!   Nothing, NotSent   counted
 //! ```
 //!
 //! Invariants:

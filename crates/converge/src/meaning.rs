@@ -30,7 +30,8 @@ pub enum Meaning {
     Control(Control),
     /// Nothing is sent; each of these is read from the source.
     Doubt(Vec<Doubt>),
-    /// Not sent as it is, unless asked for: counted by the class of its endpoint, one of a fixed few.
+    /// Not sent as it is, unless asked for: counted by the class of its endpoint, one of a fixed
+    /// few.
     NotSent(&'static str),
 }
 
@@ -106,25 +107,30 @@ pub struct Doubt {
 
 /// What has to be read from the source, once [`crate::order::Order::doubt_ready`] says so.
 ///
-/// What is found is written with the version of its sequence number, what is gone is deleted on the target with
-/// the version that the target has. That version has to be read *before* the source is: a document that is made
-/// after the source was read could otherwise reach the target, lend its version, and be deleted.
+/// What is found is written with the version of its sequence number, what is gone is deleted on the
+/// target with the version that the target has. That version has to be read *before* the source is:
+/// a document that is made after the source was read could otherwise reach the target, lend its
+/// version, and be deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DoubtKind {
-    /// One document. Its index may be an alias or a data stream, as the request named it. When
-    /// [`Doubt::routing_is_certain`] isn't so, a document that isn't found with this routing has to be
-    /// looked for with an `ids` search before it counts as gone.
+    /// One document. Its index may be an alias or a data stream, as the request named it.
     ById(Address),
-    /// The documents of an index, alias or pattern (`*`: any) that were indexed since the last sweep. Never
-    /// stands for a delete.
+    /// One document whose routing isn't known for certain: a pipeline may have set another, or the
+    /// request couldn't be read. An `ids` search finds it, on both sides; the routing of the
+    /// address is what the request gave.
+    ByIdAnywhere(Address),
+    /// The documents of an index, alias or pattern (`*`: any) that were indexed since the last
+    /// sweep. Never stands for a delete. How far an index was swept is to be forgotten when the
+    /// *target's* index is deleted or made anew: a replay that is behind may sweep documents that
+    /// the source has of the next index of the name into one that it is yet to delete.
     Sweep { index: Arc<str> },
     /// Every document of an index, alias or pattern (`*`: any), deletes included.
     Walk { index: Arc<str> },
     /// Not documents: whether the indices exist, and with which UUID, mapping, settings, aliases.
     ///
     /// With `deletes`, a deletion is in doubt. Then the indices are made anew on the target
-    /// ([`crate::order::Role::Control`]) and walked: the UUID that the target's index is labelled with doesn't tell
-    /// which documents it has, when a replay that is behind made it.
+    /// ([`crate::order::Role::Control`]) and walked: the UUID that the target's index is labelled
+    /// with doesn't tell which documents it has, when a replay that is behind made it.
     Definition { scope: Scope, deletes: bool },
 }
 
@@ -180,7 +186,8 @@ pub enum NothingReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     pub kind: ControlKind,
-    /// What it touches, for [`crate::order`]. Aliases and data streams are as the request names them.
+    /// What it touches, for [`crate::order`]. Aliases and data streams are as the request names
+    /// them.
     pub scope: Scope,
     /// The indices that it deletes.
     pub deletes: Option<Scope>,
@@ -219,8 +226,8 @@ pub fn interpret(exchange: &Exchange, facts: &Facts) -> Meaning {
     }
 }
 
-/// The indices that a request deletes if it succeeds; its answer isn't looked at, so that this can be
-/// asked before there is one.
+/// The indices that a request deletes if it succeeds; its answer isn't looked at, so that this can
+/// be asked before there is one.
 pub fn deletes(exchange: &Exchange) -> Option<Scope> {
     let target = Target::parse(&exchange.target);
     match Endpoint::parse(exchange.method, &target) {
@@ -241,8 +248,8 @@ impl Read {
 }
 
 impl Write {
-    /// The same write with every operation in doubt by id, for one that overlapped the deletion of its
-    /// index.
+    /// The same write with every operation in doubt by id, for one that overlapped the deletion of
+    /// its index.
     pub fn into_doubt(mut self, reason: DoubtReason) -> Self {
         for item in &mut self.items {
             if let Item::Operation(operation) = item {
@@ -276,7 +283,7 @@ impl Write {
             let index = match item {
                 Item::Operation(operation) => &operation.address.index,
                 Item::Doubt(doubt) => match &doubt.kind {
-                    DoubtKind::ById(address) => &address.index,
+                    DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => &address.index,
                     DoubtKind::Sweep { index } | DoubtKind::Walk { index } => index,
                     DoubtKind::Definition { .. } => continue,
                 },
@@ -290,14 +297,6 @@ impl Write {
             }
         }
         Scope::Indices(names.into_iter().map(str::to_owned).collect())
-    }
-}
-
-impl Doubt {
-    /// Whether the document, if it exists, has the routing of the address. Not so where a pipeline may
-    /// have set another or the request couldn't be read.
-    pub fn routing_is_certain(&self) -> bool {
-        !matches!(self.reason, DoubtReason::Pipeline | DoubtReason::UnreadableBody)
     }
 }
 

@@ -1,21 +1,22 @@
 //! Which exchanges may run now, and which wait for others.
 //!
-//! Documents need no order: their versions carry it. What needs order across connections are control
-//! requests, deletions of indices above all, and the reading of doubts. One replayer holds one
-//! [`Order`] and tells it what it reads from the journal and what it has finished on the target:
+//! Documents need no order: their versions carry it. What needs order across connections are
+//! control requests, deletions of indices above all, and the reading of doubts. One replayer holds
+//! one [`Order`] and tells it what it reads from the journal and what it has finished on the
+//! target:
 //!
 //! ```text
-//! open(key, began)      a request that may change something was read from the journal
-//! close(key, Closed)    its end too, with what it touches
-//! advance(low_water)    everything up to this time has been read: admits what was answered before
-//! take_ready()          what is free to run now
-//! finished(key)         it has been answered on the target (or nothing was to be sent)
+//! open(key, began)     a request that may change something was read from the journal
+//! close(key, Closed)   its end too, with what it touches
+//! advance(low_water)   all up to this time has been read: admits what was answered before
+//! take_ready()         what is free to run now
+//! finished(key)        it has been answered on the target (or nothing was to be sent)
 //! ```
 //!
-//! Exchanges are admitted in the order of the source's answers. Of two that conflict (their scopes meet and
-//! one of them is a control) the one answered later waits for the other. Waiting only ever looks back in
-//! this order, and on one connection answers come in the order of the requests, so there is no deadlock, neither
-//! among exchanges nor with a connection's own order.
+//! Exchanges are admitted in the order of the source's answers. Of two that conflict (their scopes
+//! meet and one of them is a control) the one answered later waits for the other. Waiting only ever
+//! looks back in this order, and on one connection answers come in the order of the requests, so
+//! there is no deadlock, neither among exchanges nor with a connection's own order.
 //!
 //! Memory is proportional to what is open, closed or not finished.
 
@@ -32,8 +33,8 @@ pub struct ExchangeKey(pub u64);
 pub struct Closed {
     /// When the first byte of the request was captured, in nanoseconds of any one clock.
     pub began: u64,
-    /// When its answer was complete; for one that has none, a time by which the source has surely finished with
-    /// it (the connection's end and some grace).
+    /// When its answer was complete; for one that has none, a time by which the source has surely
+    /// finished with it (the connection's end and some grace).
     pub answered: u64,
     pub scope: Scope,
     pub role: Role,
@@ -44,6 +45,11 @@ pub struct Closed {
 pub enum Role {
     /// A write of documents or a read: conflicts with controls.
     Plain,
+    /// The reading of a doubt: conflicts with controls and with other readings. Of two at once on
+    /// one document one could find the document on the source and, before it has written it, the
+    /// other could find it gone there and not yet on the target: then nothing would delete it
+    /// again.
+    Reading,
     /// Conflicts with everything in its scope.
     Control,
 }
@@ -70,8 +76,9 @@ pub struct Order {
     /// Admitted and not finished, in the order of admission.
     admitted: BTreeMap<u64, Admitted>,
     places: HashMap<ExchangeKey, u64>,
-    /// The places of the controls among them.
+    /// The places of the controls and of the readings among them.
     controls: BTreeSet<u64>,
+    readings: BTreeSet<u64>,
     next_place: u64,
     /// Deletions that something not yet admitted may overlap.
     deletions: HashMap<ExchangeKey, Deletion>,
@@ -109,17 +116,18 @@ impl Order {
             admitted: BTreeMap::new(),
             places: HashMap::new(),
             controls: BTreeSet::new(),
+            readings: BTreeSet::new(),
             next_place: 0,
             deletions: HashMap::new(),
             ready: Vec::new(),
         }
     }
 
-    /// A request that may change something was read from the journal, before its answer. Reads need no
-    /// opening.
+    /// A request that may change something was read from the journal, before its answer. Reads need
+    /// no opening.
     ///
-    /// `deletes`: the indices that it deletes if it succeeds, see [`crate::deletes`]; when that is known only
-    /// from the body, open it again.
+    /// `deletes`: the indices that it deletes if it succeeds, see [`crate::deletes`]; when that is
+    /// known only from the body, open it again.
     pub fn open(&mut self, key: ExchangeKey, began: u64, deletes: Option<Scope>) {
         self.began.insert(key, began);
         self.unfinished_changes.insert((began, key));
@@ -128,7 +136,8 @@ impl Order {
         }
     }
 
-    /// An exchange is over. It is admitted when the low-water mark has passed its answer by the clock skew.
+    /// An exchange is over. It is admitted when the low-water mark has passed its answer by the
+    /// clock skew.
     pub fn close(&mut self, key: ExchangeKey, closed: Closed) {
         if let Some(deletion) = self.deletions.get_mut(&key) {
             deletion.answered = closed.answered;
@@ -145,27 +154,30 @@ impl Order {
         self.forget_deletions();
     }
 
-    /// Adds work that isn't an exchange, the reading of a doubt: it gets the next place. As [`Role::Plain`] it
-    /// waits for the controls admitted so far that conflict, and controls admitted later wait for it:
-    /// otherwise what was read before an index was deleted could be written after. As [`Role::Control`]
-    /// (an index is made anew) it has the scope for itself.
+    /// Adds work that isn't an exchange, the reading of a doubt ([`Role::Reading`], or
+    /// [`Role::Control`] to make an index anew): it gets the next place. It waits for the controls
+    /// admitted so far that conflict, and controls admitted later wait for it: otherwise what was
+    /// read before an index was deleted could be written after. It is finished when what was read
+    /// has been written.
     pub fn add_reading(&mut self, key: ExchangeKey, scope: Scope, role: Role) {
         self.place(key, scope, role, false);
     }
 
-    /// What has become free to run since the last call, in the order of admission as far as possible.
+    /// What has become free to run since the last call, in the order of admission as far as
+    /// possible.
     pub fn take_ready(&mut self) -> Vec<Ready> {
         std::mem::take(&mut self.ready)
     }
 
-    /// An exchange has been answered on the target, or there was nothing to send. Doubts that it left
-    /// don't hold it up: they have their own rule, [`Order::doubt_ready`].
+    /// An exchange has been answered on the target, or there was nothing to send. Doubts that it
+    /// left don't hold it up: they have their own rule, [`Order::doubt_ready`].
     pub fn finished(&mut self, key: ExchangeKey) {
         if let Some(began) = self.began.remove(&key) {
             self.unfinished_changes.remove(&(began, key));
         }
         let Some(place) = self.places.remove(&key) else { return };
         self.controls.remove(&place);
+        self.readings.remove(&place);
         let Some(done) = self.admitted.remove(&place) else { return };
         for waiting in done.awaited_by {
             let Some(next) = self.admitted.get_mut(&waiting) else { continue };
@@ -178,15 +190,16 @@ impl Order {
         self.forget_deletions();
     }
 
-    /// Whether a doubt left by an exchange answered at `answered` may be read from the source: everything
-    /// that began before has been finished on the target.
+    /// Whether a doubt left by an exchange answered at `answered` may be read from the source:
+    /// everything that began before has been finished on the target.
     ///
-    /// What the source has is written with its own version, and then any order is right. But what is gone
-    /// is deleted on the target with the version that the target has, for want of another. An operation that
-    /// the source executed before it was gone, but which reaches the target after that delete, would bring
-    /// the document back, and nothing would delete it again. Such an operation began before the doubt's
-    /// answer; what began later was executed later, and if the document is gone in spite of it, there is
-    /// a later delete (or doubt) in the journal to say so.
+    /// What the source has is written with its own version, and then any order is right. But what
+    /// is gone is deleted on the target with the version that the target has, for want of another.
+    /// An operation that the source executed before it was gone, but which reaches the target after
+    /// that delete, would bring the document back, and nothing would delete it again. Such an
+    /// operation began before the doubt's answer; what began later was executed later, and if the
+    /// document is gone in spite of it, there is a later delete (or doubt) in the journal to say
+    /// so.
     pub fn doubt_ready(&self, answered: u64) -> bool {
         let horizon = answered.saturating_add(self.clock_skew);
         self.low_water >= horizon
@@ -224,8 +237,8 @@ impl Order {
 
     /// Whether the source may have executed this on either side of a deletion.
     ///
-    /// Deletions that are still open count: the low-water mark has passed this exchange's answer by the skew,
-    /// so that every deletion that may have begun before it is known.
+    /// Deletions that are still open count: the low-water mark has passed this exchange's answer by
+    /// the skew, so that every deletion that may have begun before it is known.
     fn overlaps_deletion(&self, key: ExchangeKey, closed: &Closed) -> bool {
         self.deletions.iter().any(|(deleting, deletion)| {
             *deleting != key
@@ -235,7 +248,8 @@ impl Order {
         })
     }
 
-    /// Gives an exchange its place behind all that were admitted before, and finds for which it waits.
+    /// Gives an exchange its place behind all that were admitted before, and finds for which it
+    /// waits.
     fn place(&mut self, key: ExchangeKey, scope: Scope, role: Role, overlaps_deletion: bool) {
         let place = self.next_place;
         self.next_place += 1;
@@ -248,17 +262,20 @@ impl Order {
         };
         match role {
             Role::Control => self.admitted.values_mut().for_each(wait),
-            Role::Plain => {
-                for control in &self.controls {
-                    if let Some(other) = self.admitted.get_mut(control) {
+            Role::Plain | Role::Reading => {
+                let readings = self.readings.iter().filter(|_| role == Role::Reading);
+                for other in self.controls.iter().chain(readings) {
+                    if let Some(other) = self.admitted.get_mut(other) {
                         wait(other);
                     }
                 }
             }
         }
-        if role == Role::Control {
-            self.controls.insert(place);
-        }
+        match role {
+            Role::Control => self.controls.insert(place),
+            Role::Reading => self.readings.insert(place),
+            Role::Plain => false,
+        };
         if waits_for == 0 {
             self.ready.push(Ready { key, overlaps_deletion });
         }
@@ -268,8 +285,8 @@ impl Order {
         self.admitted.insert(place, admitted);
     }
 
-    /// Forgets deletions that nothing can overlap any more: what isn't admitted yet, known or not, began
-    /// later.
+    /// Forgets deletions that nothing can overlap any more: what isn't admitted yet, known or not,
+    /// began later.
     fn forget_deletions(&mut self) {
         if self.deletions.is_empty() {
             return;

@@ -12,8 +12,8 @@ use crate::text::Text;
 pub enum Outcome {
     /// Written or deleted.
     Applied,
-    /// A version conflict: the target has the same or something newer. A success in an index whose versions
-    /// come from sequence numbers; doubt anywhere else.
+    /// A version conflict: the target has the same or something newer. A success in an index whose
+    /// versions come from sequence numbers; doubt anywhere else.
     AlreadyNewer,
     /// A delete of a document that isn't there. Its tombstone is, with the version.
     NotFoundDelete,
@@ -37,8 +37,8 @@ pub enum OutcomeError {
 }
 
 impl Outcome {
-    /// Whether the target now has this operation or something newer, in an index with versions from sequence
-    /// numbers.
+    /// Whether the target now has this operation or something newer, in an index with versions from
+    /// sequence numbers.
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Applied | Self::AlreadyNewer | Self::NotFoundDelete)
     }
@@ -79,8 +79,8 @@ struct TargetItem<'a> {
     index: TargetAnswer<'a>,
 }
 
-/// What the target did with each operation of a request made by [`crate::render()`], in order: one for
-/// [`Shape::Single`], `count` for [`Shape::Bulk`].
+/// What the target did with each operation of a request made by [`crate::render()`], in order: one
+/// for [`Shape::Single`], `count` for [`Shape::Bulk`].
 pub fn outcomes(
     shape: Shape,
     status: u16,

@@ -14,20 +14,22 @@ pub struct Request {
     pub target: String,
     /// `None` without a body.
     pub content_type: Option<&'static str>,
-    /// The body in pieces, to be sent one after the other; documents are slices of what was captured.
+    /// The body in pieces, to be sent one after the other; documents are slices of what was
+    /// captured.
     pub body: Vec<Bytes>,
     /// What kind of answer to expect, see [`crate::outcomes`].
     pub shape: Shape,
-    /// For each operation of the request its place among the write's items (or the documents given).
+    /// For each operation of the request its place among the write's items (or the documents
+    /// given).
     pub places: Vec<usize>,
 }
 
 /// What the target's bulk understands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rendering {
-    /// Elasticsearch 7.13 and later: keep an action's `dynamic_templates`. OpenSearch refuses a bulk with an action that has
-    /// it; there the mapping is brought up to the source's before the write, so that nothing is lost
-    /// without it.
+    /// Elasticsearch 7.13 and later: keep an action's `dynamic_templates`. OpenSearch refuses a
+    /// bulk with an action that has it; there the mapping is brought up to the source's before the
+    /// write, so that nothing is lost without it.
     pub dynamic_templates: bool,
 }
 
@@ -41,8 +43,8 @@ impl Request {
 /// The target's request for a write: one captured request is one request. `None` when it has no
 /// operation, so that nothing is to be sent.
 ///
-/// Of the request's parameters only `refresh` is kept: conditions (`if_seq_no`, `op_type`, …) were decided by
-/// the source, and pipelines ran there.
+/// Of the request's parameters only `refresh` is kept: conditions (`if_seq_no`, `op_type`, …) were
+/// decided by the source, and pipelines ran there.
 pub fn render(write: &Write, rendering: Rendering) -> Option<Request> {
     let operations: Vec<(usize, &Operation)> = write.operations().collect();
     match (write.shape, operations.as_slice()) {
@@ -54,8 +56,8 @@ pub fn render(write: &Write, rendering: Rendering) -> Option<Request> {
     }
 }
 
-/// One bulk request for documents that were read from the source. `None` for none. The caller bounds its
-/// size.
+/// One bulk request for documents that were read from the source. `None` for none. The caller
+/// bounds its size.
 pub fn render_documents(documents: &[Operation]) -> Option<Request> {
     let operations: Vec<(usize, &Operation)> = documents.iter().enumerate().collect();
     let rendering = Rendering::default();
@@ -148,8 +150,8 @@ fn action_line(operation: &Operation, rendering: Rendering, line: &mut Vec<u8>) 
     line.extend_from_slice(b"}}\n");
 }
 
-/// The document on one line: newlines between tokens become blanks, those inside strings (not valid JSON,
-/// but stored by a lenient source) are escaped. Without newlines, the same bytes.
+/// The document on one line: newlines between tokens become blanks, those inside strings (not valid
+/// JSON, but stored by a lenient source) are escaped. Without newlines, the same bytes.
 fn one_line(source: &Bytes) -> Bytes {
     if memchr2(b'\n', b'\r', source).is_none() {
         return source.clone();

@@ -3,8 +3,8 @@
 /// Which indices a request touches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Names or patterns with `*`, as the request gave them, without exclusions (`-name`): a superset
-    /// is safe here.
+    /// Names or patterns with `*`, as the request gave them, without exclusions (`-name`): a
+    /// superset is safe here.
     Indices(Vec<String>),
     /// All of them: `_all`, `*`, a request without an index, or one whose indices can't be told
     /// (templates, scripts, aliases in an unreadable body).
@@ -75,8 +75,8 @@ impl Scope {
 
 /// Whether some name matches both patterns, in which `*` stands for any characters.
 ///
-/// Row by row of the table "can the first i of `left` meet the first j of `right`": time is the product of
-/// the lengths, which a request target bounds.
+/// Row by row of the table "can the first i of `left` meet the first j of `right`": time is the
+/// product of the lengths, which a request target bounds.
 fn patterns_meet(left: &[u8], right: &[u8]) -> bool {
     let plain = |pattern: &[u8]| !pattern.contains(&b'*');
     if plain(left) && plain(right) {
@@ -166,7 +166,8 @@ mod tests {
         proptest! {
             #[test]
             fn a_name_of_both_means_that_they_meet(left in "[ab*]{0,5}", right in "[ab*]{0,5}") {
-                // Where two patterns of length 5 meet at all, they do so in a name of at most 8 letters.
+                // Where two patterns of length 5 meet at all, they do so in a name of at most 8
+                // letters.
                 let mut names = vec![Vec::new()];
                 let mut met = false;
                 for _ in 0..=8 {

@@ -4,10 +4,10 @@ use thiserror::Error;
 
 /// An external version: what the target compares with `version_type=external_gte`.
 ///
-/// `epoch·2^53 + primary_term·2^40 + seq_no + 1`. A document lives on one shard of the source, where
-/// (primary term, sequence number) only grows, so of two operations on it the later one has the
-/// greater version and the order in which they reach the target doesn't matter. `_version` wouldn't
-/// do: after a delete has been forgotten (`index.gc_deletes`) it starts again at 1.
+/// `epoch·2^53 + primary_term·2^40 + seq_no + 1`. A document lives on one shard of the source,
+/// where (primary term, sequence number) only grows, so of two operations on it the later one has
+/// the greater version and the order in which they reach the target doesn't matter. `_version`
+/// wouldn't do: after a delete has been forgotten (`index.gc_deletes`) it starts again at 1.
 ///
 /// 0 is older than every operation: a document written before Elasticsearch 6 has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,7 +102,9 @@ mod tests {
     proptest! {
         #[test]
         fn grows_with_epoch_term_and_number(left in number(), right in number()) {
-            let version = |(epoch, term, seq_no)| Version::of_sequence(epoch, term, seq_no).expect("in range");
+            let version = |(epoch, term, seq_no)| {
+                Version::of_sequence(epoch, term, seq_no).expect("in range")
+            };
             prop_assert_eq!(version(left).cmp(&version(right)), left.cmp(&right));
         }
     }

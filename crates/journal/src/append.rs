@@ -49,7 +49,9 @@ pub enum AppendError {
     /// Comes with the record, so that it can be tried again when there is room.
     #[error("the journal's queue is full")]
     Full(Bytes),
-    #[error("the journal has reached its limit of {limit} bytes; raise --journal-limit or free space")]
+    #[error(
+        "the journal has reached its limit of {limit} bytes; raise --journal-limit or free space"
+    )]
     Limit { limit: u64 },
     #[error("a record of {length} bytes is more than the journal takes ({most})")]
     TooLarge { length: usize, most: usize },

@@ -18,9 +18,13 @@ pub enum JournalUrl {
 /// What is wrong with a journal's address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UrlError {
-    #[error("`{0}` is no journal: use file:///absolute/folder or kafka://host:port[,host:port]/topic")]
+    #[error(
+        "`{0}` is no journal: use file:///absolute/folder or kafka://host:port[,host:port]/topic"
+    )]
     Scheme(String),
-    #[error("`{0}`: the folder of a file journal must be absolute, as in file:///var/lib/godwit/journal")]
+    #[error(
+        "`{0}`: the folder of a file journal must be absolute, as in file:///var/lib/godwit/journal"
+    )]
     Relative(String),
     #[error("`{0}`: a broker must be host:port")]
     Broker(String),

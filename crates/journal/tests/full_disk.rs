@@ -18,7 +18,8 @@ fn a_full_disk_refuses_loses_nothing_acknowledged_and_recovers_when_there_is_roo
     }
     let folder = tempfile::TempDir::new().unwrap();
     let test = std::env::current_exe().unwrap();
-    let script = "mount -t tmpfs -o size=256k none \"$0\" && exec \"$1\" --exact \"$2\" --nocapture";
+    let script =
+        "mount -t tmpfs -o size=256k none \"$0\" && exec \"$1\" --exact \"$2\" --nocapture";
     let name = "a_full_disk_refuses_loses_nothing_acknowledged_and_recovers_when_there_is_room";
     let status = Command::new("unshare")
         .args(["--map-root-user", "--user", "--mount", "sh", "-c", script])

@@ -148,11 +148,15 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_environment_and_that_over_the_file() {
         let file = "listen: a:1\nspill-limit: 1GiB\nthreads: 1\n";
-        let env = [("GODWIT_CAPTURE_PROXY__SPILL_LIMIT", "2GiB"), ("GODWIT_CAPTURE_PROXY__THREADS", "2")];
+        let env =
+            [("GODWIT_CAPTURE_PROXY__SPILL_LIMIT", "2GiB"), ("GODWIT_CAPTURE_PROXY__THREADS", "2")];
         let flags = Some3 { threads: Some(3), ..Some3::default() };
         let merged = merge(file, &env, &flags).unwrap();
-        let expected =
-            Some3 { listen: Some("a:1".into()), spill_limit: Some(Size(2 << 30)), threads: Some(3) };
+        let expected = Some3 {
+            listen: Some("a:1".into()),
+            spill_limit: Some(Size(2 << 30)),
+            threads: Some(3),
+        };
         assert_eq!(merged, expected);
     }
 

@@ -62,9 +62,7 @@ impl Indices {
         for change in &made.changes {
             tracing::debug!(index, path = change.path, why = change.why, "changed for the target");
         }
-        let path = format!("/{}", encode_segment(index));
-        let request = Request::json(Method::PUT, path, made.body.to_string());
-        let reply = self.target.send_retrying(request, Repeat::Safe, self.target.patience()).await?;
+        let reply = self.target.create_index(index, &made.body).await?;
         let exists = || reply.excerpt().contains("resource_already_exists_exception");
         if reply.is_success() {
             tracing::info!(index, from, "index created on the target");
@@ -144,10 +142,15 @@ impl Indices {
     }
 
     /// Makes the target's indices in `scope` what the source's are: those that are missing are created, those
-    /// that are gone are deleted, mappings and aliases follow. For control requests whose result is not
-    /// known.
-    pub(crate) async fn reconcile(&self, scope: &Scope) -> Result<bool, IndexError> {
-        let Some(source) = &self.source else { return Ok(false) };
+    /// that are gone are deleted, mappings and aliases follow. For control requests whose result is not known.
+    /// `anew`: those that the source has are made anew, since nobody knows whose documents the target's hold.
+    /// Returns the names of those that the source has.
+    pub(crate) async fn reconcile(
+        &self,
+        scope: &Scope,
+        anew: bool,
+    ) -> Result<BTreeSet<String>, IndexError> {
+        let Some(source) = &self.source else { return Ok(BTreeSet::new()) };
         source.look().await.map_err(IndexError::from)?;
         let names = match scope {
             Scope::All => "*".to_owned(),
@@ -169,11 +172,14 @@ impl Indices {
             }
         }
         for index in &originals {
+            if anew {
+                self.delete(index).await?;
+            }
             self.forget(index);
             self.prepare(index, u64::MAX).await?;
             self.follow_aliases(index).await?;
         }
-        Ok(true)
+        Ok(originals)
     }
 
     async fn follow_aliases(&self, index: &str) -> Result<(), IndexError> {

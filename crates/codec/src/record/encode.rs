@@ -40,8 +40,7 @@ impl Envelope {
         let mut out = self.head(prior_requests, unterminated_read);
         let stamp = timestamp(at);
         let data = 1 + varint_len(length as u64) + length;
-        let observation =
-            field_len(stamp.len()) + 1 + varint_len(data as u64) + data;
+        let observation = field_len(stamp.len()) + 1 + varint_len(data as u64) + data;
         out.push(0x12);
         put_varint(&mut out, observation as u64);
         put_bytes(&mut out, 1, &stamp);

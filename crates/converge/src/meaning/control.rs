@@ -99,7 +99,8 @@ pub(super) fn touched(
     }
 }
 
-/// What the actions of `POST /_aliases` touch: indices and aliases, and the indices that they remove.
+/// What the actions of `POST /_aliases` touch: indices and aliases, and the indices that they
+/// remove.
 fn aliases(exchange: &Exchange) -> (Scope, Option<Scope>) {
     #[derive(Deserialize)]
     struct Body<'a> {

@@ -1,5 +1,5 @@
-//! Requests that change documents which the request doesn't name: they aren't sent, what they wrote is
-//! walked.
+//! Requests that change documents which the request doesn't name: they aren't sent, what they wrote
+//! is walked.
 
 use std::sync::Arc;
 
@@ -69,8 +69,8 @@ fn refused(status: u16) -> Meaning {
     Meaning::Nothing(NothingReason::Refused(status))
 }
 
-/// Whether the answer proves that no document was changed. A 409, or a 400 of a script, comes after some
-/// were: then the answer counts them instead of naming an error.
+/// Whether the answer proves that no document was changed. A 409, or a 400 of a script, comes after
+/// some were: then the answer counts them instead of naming an error.
 fn unchanged(
     given: Option<&Answer>,
     counts_nothing: impl Fn(&ByQueryAnswer) -> bool,

@@ -33,6 +33,8 @@ pub(super) struct Asked {
     pub(super) doc_type: Option<Arc<str>>,
     pub(super) id: Option<String>,
     pub(super) routing: Option<String>,
+    /// Whether the request says all about the routing, so that without one there is none.
+    pub(super) routing_is_known: bool,
     pub(super) pipeline: Option<String>,
     /// A `version_type` other than `internal`.
     pub(super) external: bool,
@@ -49,6 +51,7 @@ pub(super) fn single(exchange: &Exchange, target: &Target, named: Named, facts: 
         doc_type: named.doc_type.map(Arc::from),
         id: named.id,
         routing: target.parameter("routing").or(target.parameter("parent")).map(str::to_owned),
+        routing_is_known: true,
         pipeline: target.parameter("pipeline").map(str::to_owned),
         external: target.parameter("version_type").is_some_and(is_external),
         source: source(exchange, named.action),
@@ -191,36 +194,33 @@ impl Asked {
     }
 
     fn doubt_kind(&self, answer: Option<&WriteAnswer<'_>>, facts: &Facts) -> DoubtKind {
-        let answered_index = answer.and_then(WriteAnswer::index);
-        let answered_id = answer.and_then(WriteAnswer::id);
-        let named = match answered_index {
-            Some(index) => Some(self.shared(index)),
-            // A pipeline may have sent the document to another index, under another id.
-            None if self.writes_source() && self.pipeline_ran(None, facts) => None,
+        let nothing = WriteAnswer::default();
+        let answer = answer.unwrap_or(&nothing);
+        // A pipeline may have given the document another index, id and routing.
+        let makes = matches!(self.action, DocumentAction::Index | DocumentAction::Create);
+        let pipelined = makes && self.pipeline_ran(answer.index(), facts);
+        let index = match answer.index() {
+            Some(index) => self.shared(index),
             // Date math stands for another index tomorrow.
-            None => self.index.clone().filter(|index| !index.starts_with('<')),
+            None => match &self.index {
+                Some(index) if !pipelined && !index.starts_with('<') => Arc::clone(index),
+                _ => any(),
+            },
         };
-        let Some(index) = named else {
-            // Deletes and updates aren't found by a sweep unless they left a document.
-            return match self.action {
-                DocumentAction::Index | DocumentAction::Create => DoubtKind::Sweep { index: any() },
-                DocumentAction::Update | DocumentAction::Delete => DoubtKind::Walk { index: any() },
-            };
+        let id = answer.id().or(self.id.as_deref().filter(|_| !pipelined));
+        let (Some(id), false) = (id, &*index == "*") else {
+            // A sweep doesn't find what was deleted.
+            return if makes { DoubtKind::Sweep { index } } else { DoubtKind::Walk { index } };
         };
         let routing = self.routing_into(&index, facts);
-        let doc_type = self.doc_type(answer.unwrap_or(&WriteAnswer::default()));
-        match answered_id.or(self.id.as_deref()) {
-            Some(id) => DoubtKind::ById(Address { index, doc_type, id: id.to_owned(), routing }),
-            None => match self.action {
-                DocumentAction::Index | DocumentAction::Create => DoubtKind::Sweep { index },
-                DocumentAction::Update | DocumentAction::Delete => DoubtKind::Walk { index },
-            },
+        let by_alias = routing.is_none() && facts.alias_routing.contains_key(&*index);
+        let doc_type = self.doc_type(answer);
+        let address = Address { index, doc_type, id: id.to_owned(), routing };
+        if self.routing_is_known && !pipelined && !by_alias {
+            DoubtKind::ById(address)
+        } else {
+            DoubtKind::ByIdAnywhere(address)
         }
-    }
-
-    /// Whether the action brings a whole document, which pipelines see.
-    fn writes_source(&self) -> bool {
-        matches!(self.action, DocumentAction::Index | DocumentAction::Create)
     }
 
     fn pipeline_ran(&self, written: Option<&str>, facts: &Facts) -> bool {
@@ -254,8 +254,8 @@ impl Asked {
     }
 }
 
-/// Whether the source said no before it changed anything. 408 is what a server says whose answer comes
-/// too late.
+/// Whether the source said no before it changed anything. 408 is what a server says whose answer
+/// comes too late.
 pub(super) fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) && status != 408
 }

@@ -123,13 +123,16 @@ fn a_reading_keeps_its_place_among_the_controls() {
     let mut order = Order::new(SKEW);
     put(&mut order, 1, control(10, 20, "a"));
     order.advance(25);
-    order.add_reading(key(2), Scope::of_index("a"), Role::Plain);
+    order.add_reading(key(2), Scope::of_index("a"), Role::Reading);
+    order.add_reading(key(4), Scope::of_index("a"), Role::Reading);
     put(&mut order, 3, control(21, 30, "a"));
     order.advance(40);
     assert_eq!(ready(&mut order), [1]);
     order.finished(key(1));
     assert_eq!(ready(&mut order), [2]);
     order.finished(key(2));
+    assert_eq!(ready(&mut order), [4], "one reading after the other");
+    order.finished(key(4));
     assert_eq!(ready(&mut order), [3]);
 }
 

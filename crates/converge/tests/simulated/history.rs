@@ -172,7 +172,8 @@ impl Captured {
             3 if is_bulk && recent => Fate::RefusedMidway(some(rng)),
             _ => Fate::Answered,
         };
-        // What is answered was executed before; what lost its answer may be executed later, or not at all.
+        // What is answered was executed before; what lost its answer may be executed later, or not
+        // at all.
         let executes = (0..count)
             .map(|place| match fate {
                 Fate::Answered => Some(rng.random_range(began..=ended)),

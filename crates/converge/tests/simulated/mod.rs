@@ -1,7 +1,7 @@
 //! A pure simulation of a source, its clients, a replayer and a target.
 //!
-//! Requests and answers are the bytes that real clusters exchange, so that the parsing is tried too. Everything
-//! comes from one seed.
+//! Requests and answers are the bytes that real clusters exchange, so that the parsing is tried
+//! too. Everything comes from one seed.
 
 pub mod history;
 pub mod replay;

@@ -24,6 +24,7 @@ pub struct Mistakes {
     pub reads_doubts_early: bool,
     pub ignores_overlaps: bool,
     pub reads_the_source_first: bool,
+    pub reads_at_once: bool,
     pub keeps_sweep_marks: bool,
     pub forgets_deletes: bool,
     pub ignores_uncertain_deletions: bool,
@@ -60,10 +61,15 @@ enum Task {
     },
 }
 
+/// A request with its operations, and the indices that they went to with their creations.
+type Sent = (Request, Vec<Operation>, Vec<(String, u64)>);
+
 type Found = BTreeMap<(String, usize, String), super::source::Stored>;
 
 struct Replay {
     mistakes: Mistakes,
+    /// Reading takes long against all else.
+    reads_slowly: bool,
     order: Order,
     target: TargetCluster,
     facts: Facts,
@@ -74,8 +80,8 @@ struct Replay {
     swept: Swept,
     /// For the delete sweep: (index, its creation, id, routing) → the newest delete.
     kept: BTreeMap<(String, u64, String, Option<String>), Operation>,
-    /// What may come again after a restart: requests, with the creations of the indices they went to.
-    sent: Vec<(Request, Vec<Operation>, Vec<(String, u64)>)>,
+    /// What may come again after a restart.
+    sent: Vec<Sent>,
     next_key: u64,
     tally: Tally,
 }
@@ -87,6 +93,7 @@ pub fn run(seed: u64, mistakes: Mistakes) -> Result<Tally, String> {
     let mut history = History::plan(rng, recent);
     let mut source = Source::default();
     let mut replay = Replay::new(mistakes, recent);
+    replay.reads_slowly = one_in(rng, 2);
     let end = history.end();
     let behind = one_in(rng, 2);
     let (mut source_now, mut journal_now) = (if behind { end } else { 0 }, 0);
@@ -125,6 +132,7 @@ impl Replay {
         let piped = IndexFacts { default_pipeline: true, ..IndexFacts::default() };
         Self {
             mistakes,
+            reads_slowly: false,
             order: Order::new(SKEW),
             target: TargetCluster::default(),
             facts: Facts {
@@ -249,7 +257,8 @@ impl Replay {
             self.next_key += 1;
             let role = match doubt.kind {
                 DoubtKind::Definition { .. } => Role::Control,
-                _ => Role::Plain,
+                _ if self.mistakes.reads_at_once => Role::Plain,
+                _ => Role::Reading,
             };
             self.order.add_reading(key, resolve::scope(&doubt), role);
             self.readings.insert(key, doubt);
@@ -263,6 +272,9 @@ impl Replay {
             return;
         }
         let place = rng.random_range(0..self.tasks.len());
+        if self.reads_slowly && matches!(self.tasks[place], Task::Read { .. }) && !one_in(rng, 30) {
+            return;
+        }
         match self.tasks.swap_remove(place) {
             Task::Send { key, request, operations, times } => {
                 // The connection may break when some is executed, and all is sent again.

@@ -13,15 +13,17 @@ use super::target::TargetCluster;
 /// A document of the target before the source is read: (index, shard, id) → (version, routing).
 pub type Before = BTreeMap<(String, usize, String), (i64, Option<String>)>;
 
-/// What was swept: (source UUID, target index, shard) → the next number. A target's index that was made anew
-/// has to be swept anew.
+/// What was swept: (source UUID, target index, shard) → the next number. A target's index that was
+/// made anew has to be swept anew.
 #[derive(Debug, Default)]
 pub struct Swept(HashMap<(u64, u64, usize), i64>);
 
 /// The scope that the reading of a doubt needs.
 pub fn scope(doubt: &Doubt) -> Scope {
     match &doubt.kind {
-        DoubtKind::ById(address) => Scope::of_index(&address.index),
+        DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
+            Scope::of_index(&address.index)
+        }
         DoubtKind::Sweep { index } | DoubtKind::Walk { index } => Scope::of_expression(index),
         DoubtKind::Definition { scope, .. } => scope.clone(),
     }
@@ -106,8 +108,9 @@ fn concerns(doubt: &Doubt, index: &str, shard: usize, id: &str) -> bool {
     match &doubt.kind {
         DoubtKind::ById(address) => {
             let here = shard == shard_of(&address.id, address.routing.as_deref());
-            *address.index == *index && address.id == id && (here || !doubt.routing_is_certain())
+            *address.index == *index && address.id == id && here
         }
+        DoubtKind::ByIdAnywhere(address) => *address.index == *index && address.id == id,
         DoubtKind::Sweep { index: swept } | DoubtKind::Walk { index: swept } => {
             Scope::of_expression(swept).contains(index)
         }

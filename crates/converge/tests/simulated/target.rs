@@ -11,7 +11,8 @@ use super::{Contents, SHARDS, one_in, shard_of};
 #[derive(Debug, Default)]
 pub struct TargetCluster {
     pub indices: BTreeMap<String, TargetIndex>,
-    /// Counts creations, so that work for an index that is gone is told from work for its successor.
+    /// Counts creations, so that work for an index that is gone is told from work for its
+    /// successor.
     pub made: u64,
 }
 
@@ -73,12 +74,12 @@ impl TargetCluster {
 
     fn execute(&mut self, write: Write) -> Value {
         let Some(index) = self.indices.get_mut(&write.index) else {
-            return json!({ "status": 404, "error": { "type": "index_not_found_exception", "reason": "no such index" } });
+            return refused(404, "index_not_found_exception");
         };
         let shard = &mut index.shards[shard_of(&write.id, write.routing.as_deref())];
         let before = shard.get(&write.id);
         if before.is_some_and(|before| before.version > write.version) {
-            return json!({ "status": 409, "error": { "type": "version_conflict_engine_exception", "reason": "newer" } });
+            return refused(409, "version_conflict_engine_exception");
         }
         let was_there = before.is_some_and(|before| before.document.is_some());
         let result = match (&write.body, was_there) {
@@ -128,6 +129,10 @@ impl TargetCluster {
         }
         contents
     }
+}
+
+fn refused(status: u16, kind: &str) -> Value {
+    json!({ "status": status, "error": { "type": kind, "reason": "no" } })
 }
 
 fn single(request: &Request) -> Write {

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 
-use super::format::{self, FRAME_HEADER, Front, FrameHeader, SEGMENT_HEADER};
+use super::format::{self, FRAME_HEADER, FrameHeader, Front, SEGMENT_HEADER};
 use super::segment::{self, Segment};
 use crate::read::entry;
 use crate::{BadRecord, Ends, Entry, ReadError, StartFrom};
@@ -133,7 +133,8 @@ impl FileReader {
             };
             let length = length.min(self.window.len());
             self.advance(length);
-            let bad = BadRecord { partition: 0, offset, length: length as u64, reason: reason.into() };
+            let bad =
+                BadRecord { partition: 0, offset, length: length as u64, reason: reason.into() };
             let next = self.position;
             return Ok(Step::Entry(Entry { partition: 0, offset, next, record: Err(bad) }));
         }

@@ -58,6 +58,9 @@ impl KafkaAppender {
             .set("queue.buffering.max.messages", "1000000")
             .set("queue.buffering.max.kbytes", (settings.queue_bytes / 1024 + 1).to_string())
             .set("socket.nagle.disable", "true")
+            // A broker that is back is found again within half a second.
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "500")
             .set("log_level", "3");
         for (name, value) in &settings.kafka_properties {
             config.set(name, value);
@@ -90,13 +93,23 @@ impl KafkaAppender {
         self.partitions
     }
 
-    pub(crate) fn append(&self, lane: &Lane, number: u64, record: Bytes) -> Result<(), AppendError> {
+    pub(crate) fn append(
+        &self,
+        lane: &Lane,
+        number: u64,
+        record: Bytes,
+    ) -> Result<(), AppendError> {
         let waiting = self.waiting_bytes();
         if waiting > 0 && waiting + record.len() > self.most {
             return Err(AppendError::Full(record));
         }
-        let sent =
-            self.core.producer.send(lane.partition, &lane.key, number, record, lane.durable.clone());
+        let sent = self.core.producer.send(
+            lane.partition,
+            &lane.key,
+            number,
+            record,
+            lane.durable.clone(),
+        );
         sent.map_err(|error| match error {
             SendError::Full(record) => AppendError::Full(record),
             SendError::Refused(reason) => AppendError::Failed { url: self.url.clone(), reason },

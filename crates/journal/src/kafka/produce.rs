@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,6 +71,7 @@ impl Producer {
             let conf = sys::rd_kafka_conf_dup(native.ptr());
             sys::rd_kafka_conf_set_opaque(conf, Arc::as_ptr(&reports).cast_mut().cast());
             sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(delivered));
+            sys::rd_kafka_conf_set_log_cb(conf, Some(log));
             let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
             let client = sys::rd_kafka_new(kind, conf, message.as_mut_ptr(), message.len());
             if client.is_null() {
@@ -171,6 +172,25 @@ impl Drop for Producer {
 pub(super) enum SendError {
     Full(Bytes),
     Refused(String),
+}
+
+/// librdkafka's own log lines.
+///
+/// # Safety
+/// Called by librdkafka with two C strings that live as long as the call.
+unsafe extern "C" fn log(
+    _client: *const sys::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    line: *const c_char,
+) {
+    // SAFETY: both are valid, NUL-terminated strings.
+    let (facility, line) = unsafe { (CStr::from_ptr(facility), CStr::from_ptr(line)) };
+    let (facility, line) = (facility.to_string_lossy(), line.to_string_lossy());
+    match level {
+        ..=3 => tracing::warn!(%facility, "{line}"),
+        _ => tracing::debug!(%facility, "{line}"),
+    }
 }
 
 /// The delivery report of one record.

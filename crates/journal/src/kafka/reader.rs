@@ -92,7 +92,8 @@ impl KafkaReader {
 
     pub(crate) async fn commit(&mut self, partition: i32, offset: u64) -> Result<(), ReadError> {
         let mut list = TopicPartitionList::new();
-        let added = list.add_partition_offset(&self.topic, partition, Offset::Offset(offset as i64));
+        let added =
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(offset as i64));
         added.map_err(|error| self.failed(&error))?;
         let (consumer, url) = (self.consumer.clone(), self.url.clone());
         blocking(url.clone(), move || {

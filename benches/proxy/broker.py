@@ -1,0 +1,66 @@
+"""A real Kafka from the testbed, and the one request to it that the testbed has no command for."""
+
+import socket
+import struct
+import time
+
+from machine import SERVERS
+from processes import Process, free_port
+
+DELETE_TOPICS, METADATA = (20, 1), (3, 5)
+UNKNOWN_TOPIC = 3
+
+
+class Kafka:
+    def __init__(self, folder, cores):
+        self.port, self.folder = free_port(2), folder / "kafka"
+        # Files of deleted topics go at once, so that the disk doesn't grow with the rounds.
+        settings = "log.segment.delete.delay.ms=200\nlog.segment.bytes=134217728"
+        environment = {"TESTBED_YML": settings, "TESTBED_HEAP": "512m"}
+        command = [SERVERS, "run", "kafka", self.folder, self.port]
+        self.process = Process(command, cores, folder / "kafka.log", environment)
+        self.process.wait_for_port(self.port, 180)
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self.ask(METADATA, struct.pack(">ib", 0, 0))
+                return
+            except OSError:
+                if time.monotonic() > until or not self.process.alive:
+                    self.process.died("did not answer")
+                time.sleep(0.1)
+
+    def url(self, topic):
+        return f"kafka://127.0.0.1:{self.port}/{topic}"
+
+    def bytes_of(self, topic):
+        """Of all partitions on disk."""
+        logs = (self.folder / "data").glob(f"{topic}-*/*.log")
+        return sum(log.stat().st_size for log in logs)
+
+    def delete(self, topic):
+        """Returns when the files are gone or going."""
+        name = topic.encode()
+        body = struct.pack(">ih", 1, len(name)) + name + struct.pack(">i", 10_000)
+        answer = self.ask(DELETE_TOPICS, body)
+        # correlation, throttle time, one topic: its name and an error code
+        (error,) = struct.unpack(">h", answer[-2:])
+        if error not in (0, UNKNOWN_TOPIC):
+            raise OSError(f"Kafka did not delete {topic}: error {error}")
+        until = time.monotonic() + 10
+        while self.bytes_of(topic) and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def ask(self, request, body):
+        key, version = request
+        message = struct.pack(">hhih", key, version, 1, 5) + b"bench" + body
+        with socket.create_connection(("127.0.0.1", self.port), 15) as connection:
+            connection.sendall(struct.pack(">i", len(message)) + message)
+            answer = connection.makefile("rb")
+            head = answer.read(4)
+            if len(head) < 4:
+                raise OSError("Kafka closed the connection")
+            return answer.read(struct.unpack(">i", head)[0])
+
+    def stop(self):
+        self.process.stop()

@@ -1,0 +1,395 @@
+//! What the journal doesn't prove is read from the source.
+//!
+//! By id: `_mget`, realtime. By sweep: what was written to an index since it was last swept. By walk: every
+//! document, deletes included. What is found is written with its own version; what is gone is deleted on the
+//! target with the version that the target has, so that nothing newer is lost.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use cluster::{ClusterError, Document, DocumentId, Found, ShardProgress};
+use converge::{Address, Change, Doubt, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write};
+
+use crate::{context::Context, operations, recorder::Receipt, source::Source};
+
+/// A doubt that waits, with the exchange it is about.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) doubt: Doubt,
+    /// The exchange: `connection:number`.
+    pub(crate) about: String,
+    pub(crate) receipt: Receipt,
+}
+
+/// How a batch ended: each doubt that is left, with why.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    pub(crate) left: Vec<(Waiting, String)>,
+}
+
+/// How far each index has been swept, by its UUID.
+pub(crate) type Swept = HashMap<String, ShardProgress>;
+
+/// What a batch of doubts asks of the source, each thing once.
+#[derive(Debug, Default)]
+struct Questions {
+    /// By index as named.
+    documents: BTreeMap<Arc<str>, BTreeSet<Address>>,
+    /// The same where the routing isn't certain: ids.
+    anywhere: BTreeMap<Arc<str>, BTreeSet<String>>,
+    sweeps: BTreeSet<Arc<str>>,
+    walks: BTreeSet<Arc<str>>,
+    /// `true`: a deletion is in doubt.
+    definitions: Vec<(Scope, bool)>,
+}
+
+/// Resolves a batch. Everything that was answered before any of them has been finished on the target. `Err`: a
+/// cluster was waited for in vain.
+pub(crate) async fn resolve(
+    context: &Context,
+    batch: Vec<Waiting>,
+    swept: &mut Swept,
+) -> Result<Resolved, ClusterError> {
+    let Some(source) = &context.source else {
+        let why = "there is no --source to ask";
+        return Ok(Resolved { left: batch.into_iter().map(|w| (w, why.to_owned())).collect() });
+    };
+    let questions = Questions::of(&batch);
+    let mut reading = Reading { context, source, failures: HashMap::new() };
+    for (scope, deletes) in &questions.definitions {
+        reading.definition(scope, *deletes, swept).await?;
+    }
+    for (name, documents) in questions.documents {
+        reading.by_id(&name, documents).await?;
+    }
+    for (name, ids) in questions.anywhere {
+        reading.anywhere(&name, ids).await?;
+    }
+    for name in questions.sweeps {
+        for index in source.concrete(&name).await? {
+            reading.sweep(&index, swept, "sweep").await?;
+        }
+    }
+    for name in questions.walks {
+        for index in source.concrete(&name).await? {
+            swept.remove(&source.uuid(&index).unwrap_or_default());
+            reading.sweep(&index, swept, "walk").await?;
+            reading.find_gone(&index).await?;
+        }
+    }
+    Ok(reading.settle(batch))
+}
+
+impl Questions {
+    fn of(batch: &[Waiting]) -> Self {
+        let mut questions = Self::default();
+        for Waiting { doubt, .. } in batch {
+            match &doubt.kind {
+                DoubtKind::ById(address) => {
+                    let documents = questions.documents.entry(Arc::clone(&address.index)).or_default();
+                    documents.insert(address.clone());
+                }
+                DoubtKind::ByIdAnywhere(address) => {
+                    let ids = questions.anywhere.entry(Arc::clone(&address.index)).or_default();
+                    ids.insert(address.id.clone());
+                }
+                DoubtKind::Sweep { index } => drop(questions.sweeps.insert(Arc::clone(index))),
+                DoubtKind::Walk { index } => drop(questions.walks.insert(Arc::clone(index))),
+                DoubtKind::Definition { scope, deletes } => {
+                    questions.definitions.push((scope.clone(), *deletes));
+                }
+            }
+        }
+        questions
+    }
+}
+
+struct Reading<'a> {
+    context: &'a Context,
+    source: &'a Source,
+    /// What could not be resolved: documents by `index/id`, indices by name, scopes; with why.
+    failures: HashMap<String, String>,
+}
+
+impl Reading<'_> {
+    async fn by_id(
+        &mut self,
+        name: &str,
+        documents: BTreeSet<Address>,
+    ) -> Result<(), ClusterError> {
+        let asked = |address: Address| DocumentId { id: address.id, routing: address.routing };
+        let ids: Vec<DocumentId> = documents.into_iter().map(asked).collect();
+        // An index that is gone took its documents with it.
+        for index in self.source.concrete(name).await? {
+            for ids in ids.chunks(self.context.settings.doubt_batch) {
+                self.source.rate.take(ids.len()).await;
+                // Before the source is read: a document that is made after that could otherwise reach the
+                // target, lend its version to the delete, and be lost.
+                let versions = self.context.sender.target.versions(&index, ids).await?;
+                let found = self.source.cluster.multi_get(&index, ids).await?;
+                let (mut live, mut gone) = (Vec::new(), Vec::new());
+                for ((id, version), found) in ids.iter().zip(versions).zip(found) {
+                    match (found, version) {
+                        (Found::Live(document), _) => live.push(document),
+                        (Found::Gone, Some(version)) => gone.push((id.clone(), version)),
+                        (Found::Gone, None) | (Found::NoIndex, _) => {}
+                    }
+                }
+                self.write(&index, live, "id").await?;
+                self.delete(&index, gone, "id").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Documents whose routing isn't known, on both sides.
+    async fn anywhere(&mut self, name: &str, ids: BTreeSet<String>) -> Result<(), ClusterError> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        for index in self.source.concrete(name).await? {
+            for ids in ids.chunks(self.context.settings.doubt_batch) {
+                self.source.rate.take(ids.len()).await;
+                let there = self.context.sender.target.find_ids(&index, ids).await?;
+                let live = self.source.cluster.find_ids(&index, ids).await?;
+                let known: HashSet<_> = live.iter().map(|d| (d.id.clone(), d.routing.clone())).collect();
+                let gone = there.into_iter().filter(|d| !known.contains(&(d.id.clone(), d.routing.clone())));
+                let gone = gone
+                    .map(|d| (DocumentId { id: d.id, routing: d.routing }, d.version))
+                    .collect();
+                self.write(&index, live, "id").await?;
+                self.delete(&index, gone, "id").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Indices whose creation, change or deletion isn't proven.
+    async fn definition(
+        &mut self,
+        scope: &Scope,
+        deletes: bool,
+        swept: &mut Swept,
+    ) -> Result<(), ClusterError> {
+        let names = match self.context.indices.reconcile(scope, deletes).await {
+            Ok(names) => names,
+            Err(error) => {
+                self.failures.insert(format!("{scope:?}"), error.to_string());
+                return Ok(());
+            }
+        };
+        if deletes {
+            // Made anew, and empty.
+            for index in names {
+                swept.remove(&self.source.uuid(&index).unwrap_or_default());
+                self.sweep(&index, swept, "walk").await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep(
+        &mut self,
+        index: &str,
+        swept: &mut Swept,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        let uuid = self.source.uuid(index).unwrap_or_default();
+        let since = swept.get(&uuid).cloned().unwrap_or_default();
+        let page = self.context.settings.doubt_batch;
+        let Some(mut sweep) = self.source.cluster.sweep(index, &since, page).await? else {
+            return Ok(());
+        };
+        let failed = self.failures.len();
+        while let Some(documents) = sweep.next_page().await? {
+            self.source.rate.take(documents.len()).await;
+            let missing = self.missing(index, documents).await?;
+            self.write(index, missing, how).await?;
+        }
+        if self.failures.len() > failed {
+            self.failures.insert(index.to_owned(), "some of its documents could not be written".into());
+        } else {
+            swept.entry(uuid).or_default().advance(sweep.reached());
+        }
+        Ok(())
+    }
+
+    /// Those that the target doesn't have with this version.
+    async fn missing(
+        &self,
+        index: &str,
+        documents: Vec<Document>,
+    ) -> Result<Vec<Document>, ClusterError> {
+        let ids: Vec<DocumentId> = documents
+            .iter()
+            .map(|d| DocumentId { id: d.id.clone(), routing: d.routing.clone() })
+            .collect();
+        let versions = self.context.sender.target.versions(index, &ids).await?;
+        let there = |document: &Document, version: Option<i64>| {
+            version.is_some() && version == version_of(document).ok().map(Version::get)
+        };
+        let pairs = documents.into_iter().zip(versions);
+        Ok(pairs.filter(|(d, version)| !there(d, *version)).map(|(d, _)| d).collect())
+    }
+
+    /// Deletes what the target has and the source hasn't.
+    async fn find_gone(&mut self, index: &str) -> Result<(), ClusterError> {
+        if self.context.sender.target.index_definitions(index).await?.is_empty() {
+            return Ok(());
+        }
+        let page = self.context.settings.doubt_batch;
+        let mut scan = self.context.sender.target.scan(index, page).await?;
+        loop {
+            let page = scan.next_page().await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let there: Vec<i64> = page.iter().map(|document| document.version).collect();
+            let ids: Vec<DocumentId> =
+                page.into_iter().map(|d| DocumentId { id: d.id, routing: d.routing }).collect();
+            self.source.rate.take(ids.len()).await;
+            let versions = self.source.cluster.versions(index, &ids).await?;
+            let pairs = ids.into_iter().zip(there).zip(versions);
+            let gone = pairs.filter(|(_, version)| version.is_none()).map(|(there, _)| there);
+            self.delete(index, gone.collect(), "walk").await?;
+        }
+    }
+
+    async fn write(
+        &mut self,
+        index: &str,
+        documents: Vec<Document>,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        let mut operations = Vec::with_capacity(documents.len());
+        for document in documents {
+            match version_of(&document) {
+                Ok(version) => operations.push(Operation {
+                    address: address(index, document.id, document.routing),
+                    version,
+                    change: Change::Index { source: document.source, dynamic_templates: None },
+                }),
+                Err(why) => drop(self.failures.insert(format!("{index}/{}", document.id), why)),
+            }
+        }
+        self.apply(operations, how).await
+    }
+
+    /// Deletes documents with the versions that the target had.
+    async fn delete(
+        &mut self,
+        index: &str,
+        gone: Vec<(DocumentId, i64)>,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        let delete = |(DocumentId { id, routing }, version)| {
+            let version = Version::of_external(version).ok()?;
+            let address = address(index, id, routing);
+            Some(Operation { address, version, change: Change::Delete })
+        };
+        self.apply(gone.into_iter().filter_map(delete).collect(), how).await
+    }
+
+    async fn apply(
+        &mut self,
+        operations: Vec<Operation>,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        for part in parts(operations) {
+            let items = part.into_iter().map(Item::Operation).collect();
+            let write = Write { shape: Shape::Bulk, refresh: Refresh::No, items };
+            // What the source has now is younger than any deletion of its index.
+            let applied = operations::apply(self.context, &write, u64::MAX, None).await?;
+            self.context.metrics.operations.with_label_values(&[how]).inc_by(applied.done);
+            for (address, why) in applied.failed {
+                self.failures.insert(format!("{}/{}", address.index, address.id), why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles the receipt of each doubt that is resolved.
+    fn settle(self, batch: Vec<Waiting>) -> Resolved {
+        let mut resolved = Resolved::default();
+        for waiting in batch {
+            match self.failure(&waiting.doubt) {
+                None => waiting.receipt.settle(),
+                Some(why) => resolved.left.push((waiting, why)),
+            }
+        }
+        resolved
+    }
+
+    fn failure(&self, doubt: &Doubt) -> Option<String> {
+        if self.failures.is_empty() {
+            return None;
+        }
+        match &doubt.kind {
+            // Behind an alias the failure is under the concrete name.
+            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
+                let end = format!("/{}", address.id);
+                self.failures.iter().find(|(key, _)| key.ends_with(&end)).map(|(_, why)| why.clone())
+            }
+            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => {
+                let scope = Scope::of_expression(index);
+                let hit = |key: &str| scope.contains(key.split('/').next().unwrap_or(key));
+                self.failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
+            }
+            DoubtKind::Definition { scope, .. } => self.failures.get(&format!("{scope:?}")).cloned(),
+        }
+    }
+}
+
+/// Bulk requests of at most this many bytes of documents.
+const PART_BYTES: usize = 16 << 20;
+
+fn parts(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
+    let mut parts: Vec<Vec<Operation>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for operation in operations {
+        let size = match &operation.change {
+            Change::Index { source, .. } => source.len(),
+            Change::Delete => 0,
+        };
+        bytes = bytes.saturating_add(size);
+        match parts.last_mut().filter(|_| bytes <= PART_BYTES) {
+            Some(part) => part.push(operation),
+            None => {
+                parts.push(vec![operation]);
+                bytes = size;
+            }
+        }
+    }
+    parts
+}
+
+fn address(index: &str, id: String, routing: Option<String>) -> Address {
+    Address { index: Arc::from(index), doc_type: None, id, routing }
+}
+
+fn version_of(document: &Document) -> Result<Version, String> {
+    Version::of_sequence(0, document.primary_term, document.seq_no).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn bulks_are_bounded_by_bytes() {
+        let operation = |size| Operation {
+            address: address("i", "1".into(), None),
+            version: Version::ZERO,
+            change: Change::Index { source: Bytes::from(vec![b' '; size]), dynamic_templates: None },
+        };
+        let sizes = |sizes: &[usize]| {
+            let made = parts(sizes.iter().map(|size| operation(*size)).collect());
+            made.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[1, 1, PART_BYTES, 1, 1]), [2, 1, 2]);
+        assert_eq!(sizes(&[PART_BYTES - 1, 1, 1]), [2, 1]);
+    }
+}
