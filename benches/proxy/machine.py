@@ -105,6 +105,7 @@ def describe():
         "memory_mib": memory,
         "kernel": platform.release(),
         "load_average": os.getloadavg(),
+        "realtime": os.sched_getscheduler(0) == os.SCHED_RR,
         "versions": {
             "nginx": first_line("nginx", "-v"),
             "haproxy": first_line("haproxy", "-v"),
@@ -123,4 +124,4 @@ def describe_as_text(machine):
                          for name, value in machine["versions"].items() if value)
     return (f"{machine['date']}, commit {commit}; {machine['cores']} cores of {machine['cpu']}, "
             f"{machine['memory_mib'] // 1024} GiB, Linux {machine['kernel']}, load average at the start "
-            f"{machine['load_average'][0]:.1f}. {versions}.")
+            f"{machine['load_average'][0]:.1f}{', real-time' * machine['realtime']}. {versions}.")

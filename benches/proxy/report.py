@@ -53,7 +53,7 @@ def tables(rows):
 def figure_table(figures):
     head = ["figure", "connections", "at most", "measured", ""]
     return markdown_table(head, [[figure["figure"], str(figure.get("connections", "–")), number(figure["at_most"]),
-                                  number(figure["measured"]), "reached" if figure["reached"] else "**missed**"]
+                                  number(figure["measured"], 3), "reached" if figure["reached"] else "**missed**"]
                                  for figure in figures])
 
 

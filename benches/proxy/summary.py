@@ -64,6 +64,6 @@ def figures(cells):
         used = min(ran, key=lambda count: abs(count - connections))
         found = ratio(cells, "cpu_per_100k", load, used, subject, base)
         if found is not None:
-            answers.append({"figure": title, "connections": used, "at_most": most, "measured": round(found, 2),
+            answers.append({"figure": title, "connections": used, "at_most": most, "measured": round(found, 3),
                             "reached": found <= most})
     return answers

@@ -54,7 +54,7 @@ pub struct Flags {
     /// Kafka: a property of librdkafka, as in compression.type=lz4. May be given several times.
     #[arg(long = "kafka-property", value_name = "NAME=VALUE")]
     pub kafka_properties: Vec<String>,
-    /// Largest read, and so largest record [default: 64KiB].
+    /// Largest read, and so largest record [default: 128KiB].
     #[arg(long, value_name = "SIZE")]
     pub read_size: Option<Size>,
     /// Longest request head that is framed [default: 1MiB].

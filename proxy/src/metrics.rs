@@ -1,23 +1,49 @@
 //! What the proxy counts. Nothing is dropped without a counter with a reason.
 
+use codec::reads::Class;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The proxy's metrics, all named `godwit_capture_proxy_…`.
 pub(crate) struct Metrics {
     pub connections: IntCounter,
     pub open: IntGauge,
-    /// By endpoint class and whether they were held.
-    pub requests: IntCounterVec,
+    pub requests: Requests,
     pub request_bytes: IntCounter,
     pub response_bytes: IntCounter,
     pub records: IntCounter,
-    pub copied: IntCounterVec,
+    pub copied: Copied,
     pub dropped: IntCounterVec,
     pub opaque: IntCounterVec,
     pub refused: IntCounterVec,
     pub uncaptured: IntCounter,
     pub source_failures: IntCounterVec,
     pub waiting: IntGauge,
+}
+
+/// Requests by endpoint class and whether they were held; looked up once, counted often.
+pub(crate) struct Requests([[IntCounter; 2]; Class::ALL.len()]);
+
+impl Requests {
+    fn of(counters: &IntCounterVec) -> Requests {
+        let one = |class: Class, held| counters.with_label_values(&[class.as_str(), held]);
+        Requests(Class::ALL.map(|class| [one(class, "false"), one(class, "true")]))
+    }
+
+    pub(crate) fn count(&self, class: Class, held: bool) {
+        let place = Class::ALL.iter().position(|known| *known == class);
+        if let Some(counters) = place.and_then(|place| self.0.get(place)) {
+            counters[usize::from(held)].inc();
+        }
+    }
+}
+
+/// Records that copied their bytes, by reason.
+pub(crate) struct Copied {
+    /// The ids did not fit in front.
+    pub ids: IntCounter,
+    /// A read held parts of several requests, or of a head.
+    pub split: IntCounter,
+    pub redacted: IntCounter,
 }
 
 impl Metrics {
@@ -39,19 +65,22 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let requests = labelled("requests_total", "requests begun", &["class", "held"])?;
+        let copied =
+            labelled("copied_records_total", "records that copied their bytes", &["reason"])?;
         let bytes = labelled("bytes_total", "bytes passed on", &["direction"])?;
         Ok(Metrics {
             request_bytes: bytes.with_label_values(&["request"]),
             response_bytes: bytes.with_label_values(&["response"]),
             connections: counter("connections_total", "connections that clients made")?,
             open: gauge("open_connections", "connections of clients that are open")?,
-            requests: labelled("requests_total", "requests begun", &["class", "held"])?,
+            requests: Requests::of(&requests),
             records: counter("records_total", "records made")?,
-            copied: labelled(
-                "copied_records_total",
-                "records that copied their bytes",
-                &["reason"],
-            )?,
+            copied: Copied {
+                ids: copied.with_label_values(&["ids"]),
+                split: copied.with_label_values(&["split"]),
+                redacted: copied.with_label_values(&["redacted"]),
+            },
             dropped: labelled(
                 "dropped_records_total",
                 "records lost for the journal",

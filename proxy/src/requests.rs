@@ -80,6 +80,9 @@ pub(crate) async fn forward(
     let mut size = ReadSize::between(LEAST_READ, settings.read_size);
     let mut window: VecDeque<Parcel> = VecDeque::new();
     let (mut waiting, mut closed) = (0, false);
+    // Made once: making it anew for each read would register and forget a waiter each time.
+    let drained = connection.drained();
+    tokio::pin!(drained);
     loop {
         if let Some(ended) = release(connection, source, &mut window, &mut waiting).await {
             return ended;
@@ -113,7 +116,7 @@ pub(crate) async fn forward(
                     return Ended::Failed(error);
                 }
             },
-            () = connection.drained(), if window.is_empty() && !closed => return Ended::Drained,
+            () = &mut drained, if window.is_empty() && !closed => return Ended::Drained,
         }
     }
 }
@@ -309,9 +312,8 @@ fn begin(head: &RequestHead<'_>, kind: Kind, at: Nanos, connection: &Connection<
         expects: head.expect_continue,
         ended: false,
     });
-    let class = endpoint_class(head.method_bytes, head.target).as_str();
-    let held = if held { "true" } else { "false" };
-    connection.metrics.requests.with_label_values(&[class, held]).inc();
+    let class = endpoint_class(head.method_bytes, head.target);
+    connection.metrics.requests.count(class, held);
 }
 
 fn kind(head: &RequestHead<'_>) -> Kind {

@@ -105,7 +105,7 @@ impl Settings {
             "none" => None,
             url => Some(url.parse().map_err(|error| wrong("journal", url, &error))?),
         };
-        let read_size = bytes("read-size", flags.read_size, 64 << 10, 4 << 10, 1 << 20)?;
+        let read_size = bytes("read-size", flags.read_size, 128 << 10, 4 << 10, 512 << 10)?;
         let queue = bytes("journal-queue", flags.journal_queue, 64 << 20, 4 << 20, 64 << 30)?;
         let usual = AppendSettings::default();
         Ok(Settings {
@@ -260,7 +260,7 @@ mod tests {
         let wrong = error(Flags { durability: Some("maybe".into()), ..flags() });
         assert_eq!(wrong, "`durability` is `maybe`: use journal or none");
         let range = error(Flags { read_size: Some(Size(1)), ..flags() });
-        assert_eq!(range, "`read-size` is `1B`: it must be from 4KiB to 1MiB");
+        assert_eq!(range, "`read-size` is `1B`: it must be from 4KiB to 512KiB");
         let key = error(Flags { tls_key: Some("/k".into()), ..flags() });
         assert_eq!(key, "`tls-certificate` is not set; a key needs its certificate");
         assert!(error(Flags { journal: Some("/tmp".into()), ..flags() }).contains("file:///"));

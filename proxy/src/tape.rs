@@ -94,7 +94,7 @@ impl Tape {
         let (prefix, suffix, number) = state.around(direction, at, slab.len(), end);
         let sealed = slab.seal(&prefix, &suffix);
         if sealed.copied {
-            self.metrics.copied.with_label_values(&["ids"]).inc();
+            self.metrics.copied.ids.inc();
         }
         self.append(&mut state, number, sealed.record, urgency);
         (sealed.data, number)
@@ -112,13 +112,15 @@ impl Tape {
     ) -> u64 {
         let mut state = self.state.lock();
         let (prefix, suffix, number) = state.around(direction, at, data.len(), end);
-        let reason = if secrets.is_empty() { "split" } else { "redacted" };
-        self.metrics.copied.with_label_values(&[reason]).inc();
-        let record = match secrets.is_empty() {
-            true => join(&prefix, data, &suffix),
-            false => join(&prefix, &blanked(data, secrets), &suffix),
-        };
-        self.append(&mut state, number, record, urgency);
+        let copied = &self.metrics.copied;
+        if secrets.is_empty() {
+            copied.split.inc()
+        } else {
+            copied.redacted.inc()
+        }
+        let mut record = join(&prefix, data, &suffix);
+        blank(&mut record[prefix.len()..prefix.len() + data.len()], secrets);
+        self.append(&mut state, number, record.freeze(), urgency);
         number
     }
 
@@ -244,12 +246,10 @@ impl State {
     }
 }
 
-/// A copy of `data` with `*` for every byte of a secret. Ranges may reach beyond the data.
-fn blanked(data: &[u8], secrets: &Secrets) -> Vec<u8> {
-    let mut out = data.to_vec();
+/// Puts `*` over every byte of a secret. Ranges may reach beyond the data.
+fn blank(data: &mut [u8], secrets: &Secrets) {
     for range in secrets {
-        let (start, end) = (range.start.min(out.len()), range.end.min(out.len()));
-        out[start..end].fill(b'*');
+        let (start, end) = (range.start.min(data.len()), range.end.min(data.len()));
+        data[start..end].fill(b'*');
     }
-    out
 }

@@ -79,5 +79,8 @@ async fn a_body_is_handed_to_kafka_where_it_was_read_to() {
     let ask = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     admin.write_all(ask).await.unwrap();
     let metrics = String::from_utf8(stage::read_all(&mut admin).await).unwrap();
-    assert!(!metrics.contains("copied_records_total{"), "{metrics}");
+    for reason in ["ids", "split", "redacted"] {
+        let none = format!("copied_records_total{{reason=\"{reason}\"}} 0");
+        assert!(metrics.contains(&none), "{metrics}");
+    }
 }

@@ -89,7 +89,7 @@ impl Slab {
     /// data moves; otherwise the record is a copy and [`Sealed::copied`] says so.
     pub fn seal(mut self, prefix: &[u8], suffix: &[u8]) -> Sealed {
         if prefix.len() > HEADROOM || suffix.len() > TAILROOM {
-            let record = join(prefix, self.data(), suffix);
+            let record = join(prefix, self.data(), suffix).freeze();
             return Sealed { data: self.into_data(), record, copied: true };
         }
         let start = HEADROOM - prefix.len();
@@ -101,13 +101,13 @@ impl Slab {
     }
 }
 
-/// A record around bytes that have no room of their own: one copy.
-pub fn join(prefix: &[u8], data: &[u8], suffix: &[u8]) -> Bytes {
+/// A record around bytes that have no room of their own: one copy, still to be changed.
+pub fn join(prefix: &[u8], data: &[u8], suffix: &[u8]) -> BytesMut {
     let mut record = BytesMut::with_capacity(prefix.len() + data.len() + suffix.len());
     record.extend_from_slice(prefix);
     record.extend_from_slice(data);
     record.extend_from_slice(suffix);
-    record.freeze()
+    record
 }
 
 #[cfg(test)]

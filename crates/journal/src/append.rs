@@ -154,7 +154,7 @@ impl Appender {
     ) -> Result<(), AppendError> {
         match &self.0 {
             Kind::File(file) => file.append(lane, number, record, urgency),
-            Kind::Kafka(kafka) => kafka.append(lane, number, record),
+            Kind::Kafka(kafka) => kafka.append(lane, number, record, urgency),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Appending to a topic.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,9 +15,13 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::sync::Notify;
 
-use super::produce::{Producer, SendError};
-use crate::{AppendError, AppendSettings, Lane};
+use super::produce::{Message, Producer, SendError};
+use crate::{AppendError, AppendSettings, Lane, Urgency};
 
+/// Gathered records that are handed over without waiting longer.
+const GATHER: usize = 256;
+/// Brokers take messages of 1 MiB with their frame, unless told otherwise.
+const MAX_RECORD: usize = 1_000_000;
 /// How long brokers have to answer before a journal is called unreachable.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -33,8 +38,40 @@ pub(crate) struct KafkaAppender {
 #[derive(Debug)]
 struct Core {
     producer: Producer,
+    /// Records that nobody waits for gather here for a few milliseconds, so that librdkafka gets
+    /// them together: a hand-over of its own for each costs its thread a wake-up. A held record
+    /// takes all of them along.
+    gathered: Mutex<VecDeque<Message>>,
     room: Notify,
     closed: AtomicBool,
+}
+
+impl Core {
+    /// Hands over what has gathered, in order; what does not fit stays for the next time.
+    fn hand_over(&self, gathered: &mut VecDeque<Message>) {
+        while let Some(message) = gathered.pop_front() {
+            match self.producer.send(message) {
+                Ok(()) => {}
+                Err(SendError::Full(message)) => return gathered.push_front(message),
+                Err(SendError::Refused(reason)) => {
+                    tracing::error!(reason, "librdkafka refused a record");
+                }
+            }
+        }
+    }
+
+    /// The poller thread: hands over, serves delivery reports, and wakes who waits for them.
+    fn poll(&self, linger: Duration) {
+        let mut busy = false;
+        while !self.closed.load(Ordering::Acquire) {
+            self.producer.poll(if busy { linger } else { linger * 10 });
+            let mut gathered = self.gathered.lock();
+            busy = !gathered.is_empty();
+            self.hand_over(&mut gathered);
+            drop(gathered);
+            self.room.notify_waiters();
+        }
+    }
 }
 
 impl KafkaAppender {
@@ -68,17 +105,13 @@ impl KafkaAppender {
         let partitions = ensure_topic(&config, topic, settings.partitions)?;
         let core = Arc::new(Core {
             producer: Producer::new(&config, topic)?,
+            gathered: Mutex::default(),
             room: Notify::new(),
             closed: AtomicBool::new(false),
         });
         let poller = std::thread::Builder::new().name("journal".into()).spawn({
-            let core = core.clone();
-            move || {
-                while !core.closed.load(Ordering::Acquire) {
-                    core.producer.poll(Duration::from_millis(100));
-                    core.room.notify_waiters();
-                }
-            }
+            let (core, linger) = (core.clone(), settings.linger);
+            move || core.poll(linger)
         });
         Ok(Arc::new(KafkaAppender {
             url: format!("kafka://{brokers}/{topic}"),
@@ -98,22 +131,33 @@ impl KafkaAppender {
         lane: &Lane,
         number: u64,
         record: Bytes,
+        urgency: Urgency,
     ) -> Result<(), AppendError> {
-        let waiting = self.waiting_bytes();
-        if waiting > 0 && waiting + record.len() > self.most {
+        if self.core.closed.load(Ordering::Acquire) {
+            let (url, reason) = (self.url.clone(), "it is closed".into());
+            return Err(AppendError::Failed { url, reason });
+        }
+        if record.len() > MAX_RECORD {
+            return Err(AppendError::TooLarge { length: record.len(), most: MAX_RECORD });
+        }
+        let waiting = &self.core.producer.reports().waiting_bytes;
+        let before = waiting.load(Ordering::Relaxed);
+        if before > 0 && before + record.len() > self.most {
             return Err(AppendError::Full(record));
         }
-        let sent = self.core.producer.send(
-            lane.partition,
-            &lane.key,
+        waiting.fetch_add(record.len(), Ordering::Relaxed);
+        let mut gathered = self.core.gathered.lock();
+        gathered.push_back(Message {
+            partition: lane.partition,
+            key: lane.key.clone(),
             number,
             record,
-            lane.durable.clone(),
-        );
-        sent.map_err(|error| match error {
-            SendError::Full(record) => AppendError::Full(record),
-            SendError::Refused(reason) => AppendError::Failed { url: self.url.clone(), reason },
-        })
+            durable: lane.durable.clone(),
+        });
+        if urgency == Urgency::Held || gathered.len() >= GATHER {
+            self.core.hand_over(&mut gathered);
+        }
+        Ok(())
     }
 
     pub(crate) fn waiting_bytes(&self) -> usize {
@@ -134,6 +178,7 @@ impl KafkaAppender {
         if let Some(poller) = self.poller.lock().take() {
             let _ = poller.join();
         }
+        self.core.hand_over(&mut self.core.gathered.lock());
         self.core.producer.flush(patience);
         let reports = self.core.producer.reports();
         let lost = reports.lost.load(Ordering::Relaxed);

@@ -91,17 +91,11 @@ impl Producer {
         &self.reports
     }
 
-    /// Hands `record` over. Gives it back when the queue is full.
-    pub(super) fn send(
-        &self,
-        partition: i32,
-        key: &[u8],
-        number: u64,
-        record: Bytes,
-        durable: Arc<Watermark>,
-    ) -> Result<(), SendError> {
+    /// Hands a record over, whose bytes the caller has counted as waiting. Gives it back when the
+    /// queue is full.
+    pub(super) fn send(&self, message: Message) -> Result<(), SendError> {
+        let Message { partition, key, number, record, durable } = message;
         let (data, length) = (record.as_ptr(), record.len());
-        self.reports.waiting_bytes.fetch_add(length, Ordering::Relaxed);
         let parked = Box::into_raw(Box::new(Parked { record, number, durable }));
         // SAFETY: `data` points into `parked.record`, which is immutable and stays alive until the
         // delivery report takes the box back (or until we do, below, when the call fails and there
@@ -121,15 +115,20 @@ impl Producer {
         if code == 0 {
             return Ok(());
         }
-        self.reports.waiting_bytes.fetch_sub(length, Ordering::Relaxed);
         // SAFETY: produce failed, so librdkafka has forgotten the pointer; the box is ours again.
         let parked = unsafe { Box::from_raw(parked) };
         // SAFETY: reads a thread-local of librdkafka.
         match unsafe { sys::rd_kafka_last_error() } {
             sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
-                Err(SendError::Full(parked.record))
+                let Parked { record, number, durable } = *parked;
+                Err(SendError::Full(Message { partition, key, number, record, durable }))
             }
-            error => Err(SendError::Refused(format!("{error:?}"))),
+            error => {
+                self.reports.waiting_bytes.fetch_sub(length, Ordering::Relaxed);
+                self.reports.lost.fetch_add(1, Ordering::Relaxed);
+                self.reports.wakers.lock().extend(parked.durable.lose());
+                Err(SendError::Refused(format!("{error:?}")))
+            }
         }
     }
 
@@ -167,10 +166,21 @@ impl Drop for Producer {
     }
 }
 
+/// A record and where it goes.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub partition: i32,
+    pub key: Arc<[u8]>,
+    pub number: u64,
+    pub record: Bytes,
+    pub durable: Arc<Watermark>,
+}
+
 /// Why a record was not handed over.
 #[derive(Debug)]
 pub(super) enum SendError {
-    Full(Bytes),
+    Full(Message),
+    /// It is lost, and its connection has been told.
     Refused(String),
 }
 
