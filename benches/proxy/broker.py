@@ -34,9 +34,14 @@ class Kafka:
         return f"kafka://127.0.0.1:{self.port}/{topic}"
 
     def bytes_of(self, topic):
-        """Of all partitions on disk."""
-        logs = (self.folder / "data").glob(f"{topic}-*/*.log")
-        return sum(log.stat().st_size for log in logs)
+        """Of all partitions on disk; what is being deleted meanwhile counts for nothing."""
+        size = 0
+        for partition in (self.folder / "data").glob(f"{topic}-*"):
+            try:
+                size += sum(log.stat().st_size for log in partition.iterdir() if log.suffix == ".log")
+            except FileNotFoundError:
+                pass
+        return size
 
     def delete(self, topic):
         """Returns when the files are gone or going."""

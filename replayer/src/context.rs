@@ -45,7 +45,9 @@ pub enum RunError {
     Tuples(#[from] TupleError),
     #[error("the admin listener cannot listen on {address}: {source}; choose another with --admin")]
     Admin { address: std::net::SocketAddr, source: std::io::Error },
-    #[error("nothing can go on and {waiting} requests wait: {first}; this is a bug, please report it")]
+    #[error(
+        "nothing can go on and {waiting} requests wait: {first}; this is a bug, please report it"
+    )]
     Stuck { waiting: usize, first: String },
 }
 

@@ -70,6 +70,7 @@ pub(crate) async fn send(
         context.ledger.note(&id, note).await?;
     }
     Ok(Deed {
+        deletes: Vec::new(),
         sent_at: failed.0.is_some().then_some(sent_at),
         sent: failed.0,
         answers,
@@ -97,9 +98,8 @@ async fn act(
     note: &Note,
     answers: &mut Answers,
 ) -> Result<Done, ClusterError> {
-    let as_it_was = |body| {
-        message::as_captured(&captured.request.method_bytes, exchange, path, body)
-    };
+    let as_it_was =
+        |body| message::as_captured(&captured.request.method_bytes, exchange, path, body);
     let request = match control.kind {
         ControlKind::CreateIndex => {
             let Some(index) = &control.created else { return Ok(Done::Needless("no index named")) };

@@ -10,7 +10,9 @@ use std::{
 };
 
 use cluster::{ClusterError, Document, DocumentId, Found, ShardProgress};
-use converge::{Address, Change, Doubt, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write};
+use converge::{
+    Address, Change, Doubt, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write,
+};
 
 use crate::{context::Context, operations, recorder::Receipt, source::Source};
 
@@ -88,7 +90,8 @@ impl Questions {
         for Waiting { doubt, .. } in batch {
             match &doubt.kind {
                 DoubtKind::ById(address) => {
-                    let documents = questions.documents.entry(Arc::clone(&address.index)).or_default();
+                    let documents =
+                        questions.documents.entry(Arc::clone(&address.index)).or_default();
                     documents.insert(address.clone());
                 }
                 DoubtKind::ByIdAnywhere(address) => {
@@ -152,8 +155,11 @@ impl Reading<'_> {
                 self.source.rate.take(ids.len()).await;
                 let there = self.context.sender.target.find_ids(&index, ids).await?;
                 let live = self.source.cluster.find_ids(&index, ids).await?;
-                let known: HashSet<_> = live.iter().map(|d| (d.id.clone(), d.routing.clone())).collect();
-                let gone = there.into_iter().filter(|d| !known.contains(&(d.id.clone(), d.routing.clone())));
+                let known: HashSet<_> =
+                    live.iter().map(|d| (d.id.clone(), d.routing.clone())).collect();
+                let gone = there
+                    .into_iter()
+                    .filter(|d| !known.contains(&(d.id.clone(), d.routing.clone())));
                 let gone = gone
                     .map(|d| (DocumentId { id: d.id, routing: d.routing }, d.version))
                     .collect();
@@ -207,7 +213,8 @@ impl Reading<'_> {
             self.write(index, missing, how).await?;
         }
         if self.failures.len() > failed {
-            self.failures.insert(index.to_owned(), "some of its documents could not be written".into());
+            self.failures
+                .insert(index.to_owned(), "some of its documents could not be written".into());
         } else {
             swept.entry(uuid).or_default().advance(sweep.reached());
         }
@@ -328,14 +335,19 @@ impl Reading<'_> {
             // Behind an alias the failure is under the concrete name.
             DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
                 let end = format!("/{}", address.id);
-                self.failures.iter().find(|(key, _)| key.ends_with(&end)).map(|(_, why)| why.clone())
+                self.failures
+                    .iter()
+                    .find(|(key, _)| key.ends_with(&end))
+                    .map(|(_, why)| why.clone())
             }
             DoubtKind::Sweep { index } | DoubtKind::Walk { index } => {
                 let scope = Scope::of_expression(index);
                 let hit = |key: &str| scope.contains(key.split('/').next().unwrap_or(key));
                 self.failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
             }
-            DoubtKind::Definition { scope, .. } => self.failures.get(&format!("{scope:?}")).cloned(),
+            DoubtKind::Definition { scope, .. } => {
+                self.failures.get(&format!("{scope:?}")).cloned()
+            }
         }
     }
 }
@@ -382,7 +394,10 @@ mod tests {
         let operation = |size| Operation {
             address: address("i", "1".into(), None),
             version: Version::ZERO,
-            change: Change::Index { source: Bytes::from(vec![b' '; size]), dynamic_templates: None },
+            change: Change::Index {
+                source: Bytes::from(vec![b' '; size]),
+                dynamic_templates: None,
+            },
         };
         let sizes = |sizes: &[usize]| {
             let made = parts(sizes.iter().map(|size| operation(*size)).collect());

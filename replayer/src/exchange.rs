@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use cluster::{ClusterError, Repeat, Request};
-use converge::{Doubt, DoubtReason, Exchange, Item, Meaning, Read, ReadKind, Write};
+use converge::{Doubt, DoubtReason, Exchange, Item, Meaning, Operation, Read, ReadKind, Write};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -26,6 +26,7 @@ use crate::{
     metrics::Metrics,
     operations,
     recorder::Receipt,
+    replay::deletes::Kept,
     sender::Answers,
 };
 
@@ -51,6 +52,8 @@ pub(crate) enum What {
 #[derive(Debug, Default)]
 pub(crate) struct Left {
     pub(crate) doubts: Vec<Waiting>,
+    /// Deletes that were applied, and that the target may forget.
+    pub(crate) deletes: Vec<Kept>,
     /// What the target refused for good, in words.
     pub(crate) failed: Vec<String>,
     /// The replayer was asked to stop before the exchange's moment.
@@ -64,6 +67,7 @@ pub(crate) struct Deed {
     pub(crate) sent_at: Option<Instant>,
     pub(crate) answers: Answers,
     pub(crate) doubts: Vec<Doubt>,
+    pub(crate) deletes: Vec<Operation>,
     pub(crate) failed: Vec<String>,
     /// For the tuple, beside the meaning.
     pub(crate) notes: Value,
@@ -130,6 +134,7 @@ async fn write(
     Ok(Deed {
         notes: json!({"operations": applied.done, "superseded": applied.superseded}),
         doubts: write.doubts().cloned().chain(applied.doubts).collect(),
+        deletes: write.operations().map(|(_, o)| o).filter(|o| o.is_delete()).cloned().collect(),
         failed,
         sent: applied.sent,
         sent_at: applied.sent_at,
@@ -153,10 +158,9 @@ async fn read(
         _ => Repeat::Safe,
     };
     let deed = deliver(context, exchange, request, repeat).await?;
-    let makes_ids = matches!(
-        read.kind,
-        ReadKind::Scroll | ReadKind::OpenPit | ReadKind::AsyncSearch
-    ) || read.kind == ReadKind::Search && path.contains("scroll");
+    let makes_ids =
+        matches!(read.kind, ReadKind::Scroll | ReadKind::OpenPit | ReadKind::AsyncSearch)
+            || read.kind == ReadKind::Search && path.contains("scroll");
     if let (true, Some(answer), Some(reply)) =
         (makes_ids, &exchange.answer, deed.answers.all().last())
     {
@@ -220,16 +224,10 @@ async fn record(
         godwit["doubt"] = json!(reasons);
     }
     let error = (!deed.failed.is_empty()).then(|| deed.failed.join("; "));
-    let tuple = message::tuple(
-        &captured,
-        exchange,
-        deed.sent.as_ref(),
-        deed.answers.all(),
-        error,
-        godwit,
-    );
+    let tuple =
+        message::tuple(&captured, exchange, deed.sent.as_ref(), deed.answers.all(), error, godwit);
     // What failed is never settled: the next run tries it again.
-    let parts = 1 + deed.doubts.len() + deed.failed.len();
+    let parts = 1 + deed.doubts.len() + deed.deletes.len() + deed.failed.len();
     let claims = std::mem::take(&mut captured.claims);
     let receipt = Receipt::new(context.offsets.clone(), claims, parts);
     context.recorder.record(Box::new(tuple), receipt.clone()).await;
@@ -237,7 +235,9 @@ async fn record(
         Metrics::count(&context.metrics.failed, name);
     }
     let waiting = |doubt| Waiting { doubt, about: about.clone(), receipt: receipt.clone() };
+    let kept = |operation| Kept { operation, receipt: receipt.clone() };
     Left {
+        deletes: deed.deletes.into_iter().map(kept).collect(),
         doubts: deed.doubts.into_iter().map(waiting).collect(),
         failed: deed.failed.into_iter().map(|why| format!("{about} failed: {why}")).collect(),
         abandoned: false,

@@ -111,6 +111,9 @@ mod tests {
         assert_eq!(&ids.in_body(&body)[..], br#"{"scroll":"1m","scroll_id":["T1","S2"]}"#);
         let body = Bytes::from_static(br#"{"pit":{"id":"P"}}"#);
         assert_eq!(&ids.in_body(&body)[..], br#"{"pit":{"id":"Q"}}"#);
-        assert_eq!(ids.in_path("/_search/scroll/S1?scroll_id=S1&x"), "/_search/scroll/T1?scroll_id=T1&x");
+        assert_eq!(
+            ids.in_path("/_search/scroll/S1?scroll_id=S1&x"),
+            "/_search/scroll/T1?scroll_id=T1&x"
+        );
     }
 }

@@ -193,7 +193,10 @@ impl Indices {
             self.bring_up_mapping(index, original).await?;
             return Ok(());
         }
-        tracing::warn!(index, "the source has another index of this name now: replacing the target's");
+        tracing::warn!(
+            index,
+            "the source has another index of this name now: replacing the target's"
+        );
         self.delete(index).await?;
         self.create_from(index, original, uuid).await
     }
@@ -236,7 +239,8 @@ mod tests {
 
     #[test]
     fn the_creation_date_is_in_milliseconds() {
-        let settings = serde_json::json!({"settings": {"index": {"creation_date": "1700000000123"}}});
+        let settings =
+            serde_json::json!({"settings": {"index": {"creation_date": "1700000000123"}}});
         let definition: IndexDefinition = serde_json::from_value(settings).unwrap();
         assert_eq!(creation(&definition), 1_700_000_000_123_000_000);
     }

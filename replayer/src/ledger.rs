@@ -97,7 +97,8 @@ impl Ledger {
     pub(crate) fn deletions(&self) -> Vec<(String, u64)> {
         let notes = self.notes.lock();
         let done = notes.values().filter(|note| note.status.is_some());
-        done.flat_map(|note| note.deletes.iter().map(|name| (name.clone(), note.answered))).collect()
+        done.flat_map(|note| note.deletes.iter().map(|name| (name.clone(), note.answered)))
+            .collect()
     }
 
     /// Notes an intent, or its result; durable when it returns.

@@ -24,6 +24,7 @@ mod context;
 mod controls;
 mod doubt;
 mod exchange;
+mod facts;
 mod ids;
 mod indices;
 mod ledger;

@@ -10,6 +10,9 @@ use codec::record::{Heartbeat, Nanos};
 /// A proxy that hasn't been heard of for so long, by the clocks of the others, holds nobody up.
 const PROXY_SILENCE: Nanos = 30_000_000_000;
 
+/// Without heartbeats: a partition that is so far behind the others has nothing.
+const PARTITION_SILENCE: Nanos = 60_000_000_000;
+
 /// The marks of all partitions.
 #[derive(Debug)]
 pub(crate) struct LowWater {
@@ -57,7 +60,9 @@ impl LowWater {
     pub(crate) fn get(&self) -> Nanos {
         let proxies = self.partitions.values().flat_map(|marks| marks.proxies.values());
         let Some(newest_clock) = proxies.map(|proxy| proxy.clock).max() else {
-            return self.partitions.values().map(|m| m.newest_record).min().unwrap_or(0);
+            let newest = || self.partitions.values().map(|m| m.newest_record);
+            let waited_for = newest().max().unwrap_or(0).saturating_sub(PARTITION_SILENCE);
+            return newest().min().unwrap_or(0).max(waited_for);
         };
         let heard = |proxy: &&Proxy| proxy.clock.saturating_add(PROXY_SILENCE) >= newest_clock;
         let mark = |marks: &Marks| {
@@ -102,5 +107,7 @@ mod tests {
         marks.record(0, 200);
         marks.record(1, 100);
         assert_eq!(marks.get(), 100);
+        marks.record(0, 100 + PARTITION_SILENCE + 50);
+        assert_eq!(marks.get(), 150);
     }
 }

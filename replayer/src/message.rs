@@ -9,9 +9,23 @@ use crate::captured::Captured;
 /// Headers of a captured request that don't go to the target: they are about the connection, the encoding
 /// or the source's credentials.
 const LEFT_OUT: &[&str] = &[
-    "host", "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect",
-    "content-length", "transfer-encoding", "content-encoding", "accept-encoding", "authorization",
-    "proxy-authorization", "es-secondary-authorization", "cookie", "x-api-key",
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "content-length",
+    "transfer-encoding",
+    "content-encoding",
+    "accept-encoding",
+    "authorization",
+    "proxy-authorization",
+    "es-secondary-authorization",
+    "cookie",
+    "x-api-key",
 ];
 
 /// What a client said of its request and what is kept of a rendered one.
@@ -24,7 +38,8 @@ pub(crate) fn as_captured(method: &[u8], exchange: &Exchange, path: &str, body: 
     let mut request = Request::new(method, path);
     request.body = body;
     for (name, value) in &exchange.headers {
-        let (Ok(name), Ok(text)) = (HeaderName::from_bytes(name), std::str::from_utf8(value)) else {
+        let (Ok(name), Ok(text)) = (HeaderName::from_bytes(name), std::str::from_utf8(value))
+        else {
             continue;
         };
         if LEFT_OUT.contains(&name.as_str()) {
@@ -156,7 +171,8 @@ mod tests {
         };
         let request = as_captured(b"POST", &exchange, "/i/doc/_search?q=1", exchange.body.clone());
         assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/i/_search?q=1"));
-        let names: Vec<_> = request.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
+        let names: Vec<_> =
+            request.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
         assert_eq!(names, [("content-type", "application/json"), ("x-opaque-id", "7")]);
     }
 }

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prometheus::{
-    Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    core::Collector,
-};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
 
 /// The counters of one run.
 #[derive(Clone, Debug)]
@@ -27,6 +24,7 @@ pub(crate) struct Metrics {
     /// Requests that are never sent, by class of endpoint.
     pub(crate) not_sent: IntCounterVec,
     pub(crate) retries: IntCounter,
+    pub(crate) resent_deletes: IntCounter,
     pub(crate) duplicates: IntCounter,
     pub(crate) gaps: IntCounter,
     /// Records of the journal that can't be read.
@@ -45,18 +43,28 @@ impl Metrics {
         Self {
             requests: made.counter("requests_total", "captured exchanges dealt with"),
             operations: made.counters("operations_total", "operations on the target", "proof"),
-            nothing: made.counters("nothing_total", "requests and items that meant nothing", "reason"),
+            nothing: made.counters(
+                "nothing_total",
+                "requests and items that meant nothing",
+                "reason",
+            ),
             doubt: made.counters("doubt_total", "what the journal did not prove", "reason"),
             doubt_left: made.gauge("doubt_left", "doubts not resolved"),
             failed: made.counters("failed_total", "what the target refused for good", "reason"),
             controls: made.counters("controls_total", "control requests", "result"),
             reads: made.counter("reads_total", "reads sent"),
             not_sent: made.counters("not_sent_total", "requests never sent", "class"),
+            resent_deletes: made
+                .counter("resent_deletes_total", "deletes sent again, lest the target forget"),
             retries: made.counter("retries_total", "requests sent again"),
             duplicates: made.counter("duplicate_records_total", "records that came again"),
             gaps: made.counter("gaps_total", "places where records are missing"),
             bad_records: made.counter("bad_records_total", "records that can't be read"),
-            opaque: made.counters("opaque_connections_total", "connections without boundaries", "reason"),
+            opaque: made.counters(
+                "opaque_connections_total",
+                "connections without boundaries",
+                "reason",
+            ),
             indices: made.counters("indices_created_total", "indices created", "definition"),
             held_bytes: made.gauge("held_bytes", "captured bytes held"),
             lag: made.float("lag_seconds", "age of the newest exchange dealt with"),

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use cluster::{ClusterError, Repeat, Request};
-use converge::{Address, Doubt, DoubtKind, DoubtReason, Exchange, Item, Operation, Outcome, Rendering, Write};
+use converge::{
+    Address, Doubt, DoubtKind, DoubtReason, Exchange, Item, Operation, Outcome, Rendering, Write,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -43,7 +45,8 @@ pub(crate) async fn apply(
 ) -> Result<Applied, ClusterError> {
     let mut applied = Applied::default();
     let mut left = admitted(context, write, answered, &mut applied).await?;
-    let mut round = Round { answered, start: Instant::now(), followed: HashSet::new(), busy: false };
+    let mut round =
+        Round { answered, start: Instant::now(), followed: HashSet::new(), busy: false };
     let mut attempt = 0;
     loop {
         let request = Write { shape: write.shape, refresh: write.refresh, items: left };
@@ -174,6 +177,16 @@ async fn admitted(
         }
     }
     Ok(items)
+}
+
+/// Whether `index` is on the target and still the one that an answer at `answered` was about.
+pub(crate) async fn is_current(
+    context: &Context,
+    index: &str,
+    answered: u64,
+) -> Result<bool, ClusterError> {
+    let prepared = settle(context.indices.prepare(index, answered).await)?;
+    Ok(matches!(prepared, Ok(Prepared::Ready)))
 }
 
 /// Tells an index that can't be created (the operation fails) from a cluster that can't be reached (all stops).

@@ -77,7 +77,10 @@ impl Recorder {
     }
 
     /// Waits until everything that was handed over is durable and the last file is complete.
-    pub(crate) async fn end(&self, task: JoinHandle<Result<(), TupleError>>) -> Result<(), TupleError> {
+    pub(crate) async fn end(
+        &self,
+        task: JoinHandle<Result<(), TupleError>>,
+    ) -> Result<(), TupleError> {
         let _ = self.0.send(Message::End).await;
         match task.await {
             Ok(result) => result,

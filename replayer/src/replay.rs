@@ -1,18 +1,23 @@
-//! The conductor: one task that reads the journal and knows what is going on.
+//! The conductor: one task that reads the journal and knows what is going on. What runs and when is in
+//! [`turns`], what waits for the source in [`readings`].
 //!
 //! It owns the journal's reader, the connections, the order and everything that waits; what is sent is sent by
 //! tasks of their own, at most one for each connection, which report back here. So nothing here is locked, and
 //! nothing here waits for a cluster.
 
+pub(crate) mod deletes;
+mod readings;
+mod turns;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use codec::record::Nanos;
 use converge::{
-    DoubtKind, Meaning, Scope, interpret,
+    Meaning, Scope, interpret,
     order::{Closed, ExchangeKey, Order, Role},
 };
 use journal::{Ends, Entry, Reader};
@@ -23,18 +28,18 @@ use tokio::{
 
 use crate::{
     captured::Captured,
-    connections::Connections,
+    connections::{Connections, Gap},
     context::{Context, RunError},
-    doubt::{self, Resolved, Swept, Waiting},
-    exchange::{self, Job, Left, What},
+    doubt::{Resolved, Swept, Waiting},
+    exchange::{Left, What},
+    facts::Knowledge,
     lowwater::LowWater,
+    metrics::Metrics,
     offsets::{Claims, Place},
     settings::Mutations,
     stream::Event,
 };
 
-/// Doubts that are resolved together, at most.
-const DOUBT_BATCH: usize = 20_000;
 /// Lines of what is open that a summary shows.
 const SHOWN: usize = 50;
 /// Ticks without a record after which a proxy that is gone holds nothing up any more.
@@ -43,8 +48,21 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// A report from a task.
 enum Report {
-    Done { key: ExchangeKey, connection: Arc<str>, left: Result<Left, RunError> },
-    Read { key: ExchangeKey, resolved: Result<Resolved, RunError>, swept: Swept },
+    Done {
+        key: ExchangeKey,
+        connection: Arc<str>,
+        left: Result<Left, RunError>,
+    },
+    Read {
+        key: ExchangeKey,
+        resolved: Result<Resolved, RunError>,
+        swept: Swept,
+    },
+    /// What failed, in words.
+    Resent {
+        key: ExchangeKey,
+        resent: Result<Vec<String>, RunError>,
+    },
 }
 
 pub(crate) struct Conductor {
@@ -53,6 +71,7 @@ pub(crate) struct Conductor {
     /// Where the journal ended at the start, if the run ends there.
     ends: Option<Ends>,
     connections: Connections,
+    knowledge: Knowledge,
     low_water: LowWater,
     order: Order,
     next_key: u64,
@@ -64,6 +83,10 @@ pub(crate) struct Conductor {
     doubts: BTreeMap<u64, Vec<Waiting>>,
     reading: Option<(ExchangeKey, Vec<Waiting>)>,
     swept: Option<Swept>,
+    /// Deletes to be sent again, by the time of their answer.
+    deletes: BTreeMap<u64, Vec<deletes::Kept>>,
+    /// Those whose turn has come; the batch until it is sent.
+    resending: Option<(ExchangeKey, Option<deletes::Batch>)>,
     open: Vec<String>,
     reports: (mpsc::UnboundedSender<Report>, mpsc::UnboundedReceiver<Report>),
     at_end: bool,
@@ -94,6 +117,7 @@ impl Conductor {
         let skew = u64::try_from(settings.clock_skew.as_nanos()).unwrap_or(u64::MAX);
         Self {
             connections: Connections::new(settings.reorder_window, settings.body_limit),
+            knowledge: Knowledge::default(),
             low_water: LowWater::new(&reader.partitions()),
             order: Order::new(skew),
             reader,
@@ -106,6 +130,8 @@ impl Conductor {
             doubts: BTreeMap::new(),
             reading: None,
             swept: Some(Swept::new()),
+            deletes: BTreeMap::new(),
+            resending: None,
             open: Vec::new(),
             reports: mpsc::unbounded_channel(),
             at_end: false,
@@ -120,10 +146,11 @@ impl Conductor {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shutdown = self.context.shutdown.clone();
-        self.look_for_end();
+        self.look_for_end().await;
         loop {
             self.start_what_is_ready();
-            if shutdown.is_draining() && self.running == 0 && self.is_reading_idle() {
+            // A reading that hasn't begun won't: it may wait for what won't either.
+            if shutdown.is_draining() && self.running == 0 && self.swept.is_some() {
                 break;
             }
             if self.at_end && self.ends.is_some() && self.is_done()? {
@@ -132,11 +159,15 @@ impl Conductor {
             let may_read = !self.at_end && self.has_room() && !shutdown.is_draining();
             tokio::select! {
                 report = self.reports.1.recv() => if let Some(report) = report { self.take(report)?; },
-                entry = self.reader.next(), if may_read => self.read(entry?),
+                entry = self.reader.next(), if may_read => self.read(entry?).await,
                 _ = tick.tick() => self.tick().await,
                 () = shutdown.draining(), if !shutdown.is_draining() => {}
                 () = shutdown.stopping() => break,
             }
+        }
+        for gap in self.connections.seen.gaps.clone() {
+            let Gap { connection, first, last } = gap;
+            self.note(format!("records {first} to {last} of connection {connection} are missing"));
         }
         Ok(Ended {
             reader: self.reader,
@@ -153,7 +184,7 @@ impl Conductor {
 
     // === the journal
 
-    fn read(&mut self, entry: Entry) {
+    async fn read(&mut self, entry: Entry) {
         self.quiet_ticks = 0;
         let place = Place { partition: entry.partition, offset: entry.offset, next: entry.next };
         let mut own = Claims::default();
@@ -180,33 +211,34 @@ impl Conductor {
                         &mut self.next_key,
                     );
                     self.held += (self.connections.seen.bytes - before) as usize;
-                    self.enter(events);
+                    self.enter(events).await;
                 }
             }
         }
         self.context.offsets.release(own);
         self.order.advance(self.low_water.get());
-        self.look_for_end();
+        self.look_for_end().await;
     }
 
-    fn look_for_end(&mut self) {
+    async fn look_for_end(&mut self) {
         let reached = self.ends.as_ref().is_some_and(|ends| self.reader.has_reached(ends));
         if !reached || self.at_end {
             return;
         }
         self.at_end = true;
         let events = self.connections.end(&self.context.offsets, &mut self.next_key);
-        self.enter(events);
+        self.enter(events).await;
         self.order.advance(u64::MAX);
     }
 
-    fn enter(&mut self, events: Vec<Event>) {
+    async fn enter(&mut self, events: Vec<Event>) {
         for event in events {
             match event {
                 Event::Began { key, at } => self.order.open(key, at, None),
                 Event::Deletes { key, began, scope } => self.order.open(key, began, Some(scope)),
-                Event::Closed(captured) => self.enter_exchange(*captured),
+                Event::Closed(captured) => self.enter_exchange(*captured).await,
                 Event::Cancelled { key, claims, weight } => {
+                    Metrics::count(&self.context.metrics.nothing, "no whole head");
                     self.order.finished(key);
                     self.context.offsets.release(claims);
                     self.held = self.held.saturating_sub(weight);
@@ -220,7 +252,7 @@ impl Conductor {
         }
     }
 
-    fn enter_exchange(&mut self, captured: Captured) {
+    async fn enter_exchange(&mut self, captured: Captured) {
         let settings = &self.context.settings;
         if settings.until.is_some_and(|until| captured.ended > until) {
             // Its claims are kept: a later run replays it.
@@ -231,10 +263,7 @@ impl Conductor {
         let exchange = captured.exchange(settings.body_limit);
         let what = match settings.mutations {
             Mutations::Mirror => What::Mirror,
-            Mutations::Converge => {
-                let facts = self.context.source.as_ref().map(|source| source.facts());
-                What::Converge(interpret(&exchange, &facts.unwrap_or_default()))
-            }
+            Mutations::Converge => What::Converge(self.interpret(&exchange).await),
         };
         let (scope, role) = touches(&what);
         let closed = Closed { began: captured.began, answered: captured.ended, scope, role };
@@ -244,140 +273,18 @@ impl Conductor {
         self.order.close(key, closed);
     }
 
-    // === what runs
-
-    fn start_what_is_ready(&mut self) {
-        self.start_reading();
-        loop {
-            let ready = self.order.take_ready();
-            if ready.is_empty() {
-                return;
-            }
-            for ready in ready {
-                if self.reading.as_ref().is_some_and(|(key, _)| *key == ready.key) {
-                    self.run_reading();
-                    continue;
-                }
-                let Some(pending) = self.jobs.get_mut(&ready.key) else { continue };
-                pending.ready = Some(ready.overlaps_deletion);
-                let connection = Arc::clone(&pending.captured.connection);
-                self.start_next(&connection);
-            }
+    async fn interpret(&mut self, exchange: &converge::Exchange) -> Meaning {
+        let source = self.context.source.as_deref();
+        let meaning = interpret(exchange, &self.knowledge.facts(source));
+        if let Meaning::Control(control) = &meaning {
+            self.knowledge.learn(exchange, control);
         }
-    }
-
-    /// Starts a connection's next exchange if it is free to run.
-    fn start_next(&mut self, connection: &Arc<str>) {
-        if self.context.shutdown.is_draining() {
-            return;
+        if let Meaning::Write(write) = &meaning
+            && self.knowledge.meet(&write.scope(), source).await
+        {
+            return interpret(exchange, &self.knowledge.facts(source));
         }
-        let Some(line) = self.lines.get_mut(connection) else { return };
-        if line.running.is_some() {
-            return;
-        }
-        let Some(key) = line.waiting.front().copied() else {
-            self.lines.remove(connection);
-            return;
-        };
-        let Some(overlaps_deletion) = self.jobs.get(&key).and_then(|pending| pending.ready) else {
-            return;
-        };
-        let Some(Pending { captured, exchange, what, .. }) = self.jobs.remove(&key) else { return };
-        line.waiting.pop_front();
-        line.running = Some((captured.weight, captured.ended));
-        self.running += 1;
-        let job = Job { captured, exchange, meaning: what, overlaps_deletion };
-        let (context, reports) = (Arc::clone(&self.context), self.reports.0.clone());
-        let connection = Arc::clone(connection);
-        tokio::spawn(async move {
-            let left = exchange::replay(context, job).await;
-            // The conductor is gone only when the run is over.
-            let _ = reports.send(Report::Done { key, connection, left });
-        });
-    }
-
-    fn take(&mut self, report: Report) -> Result<(), RunError> {
-        match report {
-            Report::Done { key, connection, left } => {
-                self.running -= 1;
-                let running = self.lines.get_mut(&connection).and_then(|line| line.running.take());
-                let (weight, answered) = running.unwrap_or_default();
-                self.held = self.held.saturating_sub(weight);
-                self.context.metrics.held_bytes.set(i64::try_from(self.held).unwrap_or(i64::MAX));
-                let left = left?;
-                if left.abandoned {
-                    return Ok(());
-                }
-                for line in left.failed {
-                    self.note(line);
-                }
-                if !left.doubts.is_empty() {
-                    self.doubts.entry(answered).or_default().extend(left.doubts);
-                }
-                self.order.finished(key);
-                self.start_next(&connection);
-            }
-            Report::Read { key, resolved, swept } => {
-                self.swept = Some(swept);
-                self.order.finished(key);
-                for (waiting, why) in resolved?.left {
-                    self.leave(&waiting, &why);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    // === doubts
-
-    fn is_reading_idle(&self) -> bool {
-        self.reading.is_none() && self.swept.is_some()
-    }
-
-    /// Gathers the doubts that may be read from the source now into one reading.
-    fn start_reading(&mut self) {
-        if !self.is_reading_idle() || self.context.shutdown.is_draining() {
-            return;
-        }
-        let mut batch = Vec::new();
-        while let Some(first) = self.doubts.first_entry() {
-            if batch.len() >= DOUBT_BATCH || !self.order.doubt_ready(*first.key()) {
-                break;
-            }
-            batch.extend(first.remove());
-        }
-        if batch.is_empty() {
-            return;
-        }
-        self.next_key += 1;
-        let key = ExchangeKey(self.next_key);
-        let (scope, role) = read_scope(&batch);
-        self.reading = Some((key, batch));
-        self.order.add_reading(key, scope, role);
-    }
-
-    fn run_reading(&mut self) {
-        let Some((key, batch)) = self.reading.take() else { return };
-        let mut swept = self.swept.take().unwrap_or_default();
-        let (context, reports) = (Arc::clone(&self.context), self.reports.0.clone());
-        tokio::spawn(async move {
-            let resolved = doubt::resolve(&context, batch, &mut swept).await.map_err(RunError::from);
-            let _ = reports.send(Report::Read { key, resolved, swept });
-        });
-    }
-
-    fn leave(&mut self, waiting: &Waiting, why: &str) {
-        self.context.metrics.doubt_left.inc();
-        let what = match &waiting.doubt.kind {
-            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
-                format!("{}/{}", address.index, address.id)
-            }
-            DoubtKind::Sweep { index } => format!("sweep of {index}"),
-            DoubtKind::Walk { index } => format!("walk of {index}"),
-            DoubtKind::Definition { scope, .. } => format!("definition of {scope:?}"),
-        };
-        let reason = waiting.doubt.reason.as_str();
-        self.note(format!("{} in doubt ({reason}): {what}: {why}", waiting.about));
+        meaning
     }
 
     fn note(&mut self, line: String) {
@@ -404,7 +311,7 @@ impl Conductor {
         let expiry = u64::try_from(expiry).unwrap_or(u64::MAX);
         let before = self.low_water.get().max(self.newest).saturating_sub(expiry);
         let events = self.connections.expire(before, &self.context.offsets, &mut self.next_key);
-        self.enter(events);
+        self.enter(events).await;
         if self.quiet_ticks == QUIET_TICKS && self.has_room() {
             // No heartbeat either: the proxies are gone, and nothing older can come any more.
             self.order.advance(self.newest);
@@ -420,19 +327,19 @@ impl Conductor {
     }
 
     fn is_done(&self) -> Result<bool, RunError> {
-        let idle = self.running == 0 && self.is_reading_idle();
+        let idle = self.running == 0 && self.is_reading_idle() && self.resending.is_none();
         if idle && !self.jobs.is_empty() {
             let first = self.jobs.values().next().map(|p| p.captured.id()).unwrap_or_default();
             return Err(RunError::Stuck { waiting: self.jobs.len(), first });
         }
-        Ok(idle && self.doubts.is_empty())
+        Ok(idle && self.doubts.is_empty() && self.deletes.is_empty())
     }
 }
 
 /// What a run leaves when it ends.
 pub(crate) struct Ended {
     pub(crate) reader: Reader,
-    pub(crate) gaps: Vec<crate::connections::Gap>,
+    pub(crate) gaps: Vec<Gap>,
     pub(crate) open: Vec<String>,
     pub(crate) reached_end: bool,
 }
@@ -447,33 +354,4 @@ fn touches(what: &What) -> (Scope, Role) {
         What::Converge(Meaning::Nothing(_) | Meaning::Doubt(_) | Meaning::NotSent(_))
         | What::Mirror => (nothing, Role::Plain),
     }
-}
-
-/// The indices that a batch of doubts is about, and how reading them conflicts with others.
-fn read_scope(batch: &[Waiting]) -> (Scope, Role) {
-    let (mut names, mut role, mut all) = (BTreeSet::new(), Role::Reading, false);
-    for waiting in batch {
-        match &waiting.doubt.kind {
-            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
-                names.insert(address.index.to_string());
-            }
-            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => {
-                names.insert(index.to_string());
-            }
-            DoubtKind::Definition { scope, deletes } => {
-                if *deletes {
-                    role = Role::Control;
-                }
-                match scope {
-                    Scope::Indices(scope) => names.extend(scope.iter().cloned()),
-                    Scope::All => all = true,
-                }
-            }
-        }
-    }
-    let scope = match all || names.contains("*") {
-        true => Scope::All,
-        false => Scope::Indices(names.into_iter().collect()),
-    };
-    (scope, role)
 }

@@ -28,7 +28,7 @@ use crate::{
 ///
 /// # Errors
 /// [`RunError`] when a service can't be reached for longer than its patience, or tuples can't be written. What
-/// was finished by then is committed.
+/// was committed by then holds.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunError> {
     let metrics = Metrics::new();
     let ready = Readiness::default();
@@ -47,7 +47,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
     let ends = if settings.exit_at_end { Some(reader.ends().await?) } else { None };
     let target = Cluster::connect(settings.target.clone()).await?;
     let source = match &settings.source {
-        Some(source) => Some(Arc::new(Source::connect(source.clone(), settings.source_rate).await?)),
+        Some(source) => {
+            Some(Arc::new(Source::connect(source.clone(), settings.source_rate).await?))
+        }
         None => None,
     };
     let ledger = Ledger::open(target.clone()).await?;
@@ -84,8 +86,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
     for (partition, offset) in context.offsets.take_committable() {
         reader.commit(partition, offset).await?;
     }
-    let mut summary =
-        Summary::of(&context.metrics, &context.schedule, &ended.gaps, ended.open);
+    let mut summary = Summary::of(&context.metrics, &context.schedule, &ended.gaps, ended.open);
     summary.reached_end = ended.reached_end;
     Ok(summary)
 }

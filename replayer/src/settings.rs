@@ -241,7 +241,8 @@ impl Settings {
     ) -> Result<Self, BadSettings> {
         let missing = |flag, why| BadSettings::Missing { flag, why };
         let journal = flags.journal.ok_or_else(|| missing("journal", "say what to replay"))?;
-        let target = flags.target.ok_or_else(|| missing("target", "say which cluster to write to"))?;
+        let target =
+            flags.target.ok_or_else(|| missing("target", "say which cluster to write to"))?;
         let tuples = flags.tuples.ok_or_else(|| missing("tuples", "say where tuples go"))?;
         let parsed = journal.parse().map_err(|e| refuse("journal", &journal, e))?;
         let mut settings = Self::new(parsed, target, tuples);
@@ -257,8 +258,11 @@ impl Settings {
             None => Ok(secrets.iter().find(|(n, _)| n == variable).map(|(_, s)| Secret::new(s))),
         };
         if let Some(auth) = &flags.target_auth {
-            let secret =
-                secret(flags.target_secret_file.as_ref(), "target-secret-file", "GODWIT_TARGET_SECRET")?;
+            let secret = secret(
+                flags.target_secret_file.as_ref(),
+                "target-secret-file",
+                "GODWIT_TARGET_SECRET",
+            )?;
             settings.target.auth =
                 Auth::parse(auth, secret).map_err(|e| refuse("target-auth", auth, e))?;
         }
@@ -271,7 +275,8 @@ impl Settings {
                     "source-secret-file",
                     "GODWIT_SOURCE_SECRET",
                 )?;
-                source.auth = Auth::parse(auth, secret).map_err(|e| refuse("source-auth", auth, e))?;
+                source.auth =
+                    Auth::parse(auth, secret).map_err(|e| refuse("source-auth", auth, e))?;
             }
             source.ca = flags.source_ca;
             settings.source = Some(source);
@@ -306,7 +311,8 @@ impl Settings {
         settings.connection_expiry =
             flags.connection_expiry.map_or(settings.connection_expiry, |Span(d)| d);
         settings.doubt_batch = flags.doubt_batch.unwrap_or(settings.doubt_batch).clamp(1, 10_000);
-        settings.tuple_file_bytes = flags.tuple_file_bytes.map_or(settings.tuple_file_bytes, |s| s.0);
+        settings.tuple_file_bytes =
+            flags.tuple_file_bytes.map_or(settings.tuple_file_bytes, |s| s.0);
         settings.tuple_file_age = flags.tuple_file_age.map_or(settings.tuple_file_age, |Span(d)| d);
         settings.log_level = flags.log_level.unwrap_or(settings.log_level);
         Ok(settings)
@@ -359,7 +365,8 @@ mod tests {
 
     fn load(arguments: &[&str]) -> Result<Settings, String> {
         let minimal = ["traffic-replayer", "--journal", "file:///j", "--target", "http://t:1"];
-        let flags = Flags::try_parse_from(minimal.iter().chain(arguments)).map_err(|e| e.to_string())?;
+        let flags =
+            Flags::try_parse_from(minimal.iter().chain(arguments)).map_err(|e| e.to_string())?;
         let environment =
             [("GODWIT_TARGET_SECRET", "s"), ("GODWIT_TRAFFIC_REPLAYER__TUPLES", "/t")];
         let environment = environment.map(|(n, v)| (n.to_owned(), v.to_owned()));
@@ -368,7 +375,8 @@ mod tests {
 
     #[test]
     fn flags_become_settings() {
-        let settings = load(&["--speedup", "0", "--from", "12", "--target-auth", "basic:u"]).unwrap();
+        let settings =
+            load(&["--speedup", "0", "--from", "12", "--target-auth", "basic:u"]).unwrap();
         assert_eq!((settings.pace, settings.from), (Pace::Free, StartFrom::Offset(12)));
         assert!(matches!(settings.target.auth, Auth::Basic { .. }));
         assert_eq!(settings.tuples, PathBuf::from("/t"));
@@ -380,7 +388,11 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert!(load(&["--speedup=-1"]).unwrap_err().contains("speedup"));
         assert!(load(&["--until", "tomorrow"]).unwrap_err().contains("--until `tomorrow`"));
-        assert!(load(&["--source", "http://s", "--source-auth", "api-key"]).unwrap_err().contains("secret"));
+        assert!(
+            load(&["--source", "http://s", "--source-auth", "api-key"])
+                .unwrap_err()
+                .contains("secret")
+        );
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl Source {
         self.view.read().indices.get(index).map(|identity| identity.uuid.as_str()) == uuid
     }
 
+    /// Whether there was an index or alias of this name when last seen.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        let view = self.view.read();
+        view.indices.contains_key(name) || view.aliases.contains_key(name)
+    }
+
     /// The UUID of an index as last seen.
     pub(crate) fn uuid(&self, index: &str) -> Option<String> {
         self.view.read().indices.get(index).map(|identity| identity.uuid.clone())

@@ -116,11 +116,18 @@ impl Stream {
     }
 
     /// Bytes of requests.
-    pub(crate) fn read(&mut self, at: Nanos, bytes: Bytes, place: Place, outside: &mut Outside<'_>) {
+    pub(crate) fn read(
+        &mut self,
+        at: Nanos,
+        bytes: Bytes,
+        place: Place,
+        outside: &mut Outside<'_>,
+    ) {
         if self.state != State::Live || bytes.is_empty() {
             return;
         }
-        let undecided = self.open.back().and_then(|o| o.request.as_ref()).is_some_and(|r| r.upgrade);
+        let undecided =
+            self.open.back().and_then(|o| o.request.as_ref()).is_some_and(|r| r.upgrade);
         if undecided {
             if let Some(open) = self.open.back_mut() {
                 outside.offsets.claim(&mut open.claims, place);

@@ -50,7 +50,12 @@ pub struct Latency {
 }
 
 impl Summary {
-    pub(crate) fn of(metrics: &Metrics, schedule: &Schedule, gaps: &[Gap], open: Vec<String>) -> Self {
+    pub(crate) fn of(
+        metrics: &Metrics,
+        schedule: &Schedule,
+        gaps: &[Gap],
+        open: Vec<String>,
+    ) -> Self {
         let [schedule_error_ms, target, source] = schedule.percentiles();
         Self {
             requests: metrics.requests.get(),
@@ -93,7 +98,8 @@ impl fmt::Display for Summary {
             let parts: Vec<_> = map.iter().map(|(name, count)| format!("{name} {count}")).collect();
             if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
         };
-        let percentiles = |p: &Percentiles| format!("p50 {:.1}, p99 {:.1}, max {:.1}", p.p50, p.p99, p.max);
+        let percentiles =
+            |p: &Percentiles| format!("p50 {:.1}, p99 {:.1}, max {:.1}", p.p50, p.p99, p.max);
         writeln!(f, "requests          {}", self.requests)?;
         writeln!(f, "operations        {}", list(&self.operations))?;
         writeln!(f, "nothing           {}", list(&self.nothing))?;

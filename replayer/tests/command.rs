@@ -46,8 +46,11 @@ fn a_target_that_is_not_there_is_named() {
     journal::Appender::open(&journal.parse().unwrap(), &settings).unwrap();
     let tuples = folder.path().join("tuples").display().to_string();
     let target = ["--target", "http://127.0.0.1:1", "--target-retry-for", "100ms"];
-    let (code, said) =
-        run(&[&["--journal", &journal, "--tuples", &tuples, "--exit-at-end"][..], &target].concat());
+    let (code, said) = run(&[
+        &["--journal", &journal, "--tuples", &tuples, "--exit-at-end"][..],
+        &target,
+    ]
+    .concat());
     assert_eq!(code, Some(69), "{said}");
     assert!(said.contains("cannot connect to http://127.0.0.1:1"), "{said}");
 }

@@ -83,7 +83,8 @@ async fn what_it_does_not_prove_is_read_from_the_source() {
     let script = json!({"script": "ctx.op = 'delete'"});
     lab.ok(Method::POST, &format!("/{index}/_update/12"), &script).await;
     // As Beats and Logstash ask: the answer names neither ids nor numbers.
-    let lines: String = (0..50).map(|n| format!("{{\"index\":{{}}}}\n{{\"made\":{n}}}\n")).collect();
+    let lines: String =
+        (0..50).map(|n| format!("{{\"index\":{{}}}}\n{{\"made\":{n}}}\n")).collect();
     let filtered = format!("/{index}/_bulk?filter_path=errors");
     lab.bulk(&filtered, lines).await;
     let lines = "{\"delete\":{\"_id\":\"3\"}}\n{\"index\":{\"_id\":\"4\"}}\n{\"n\":44}\n";
@@ -239,7 +240,8 @@ async fn control_requests_go_through_the_transforms_once() {
         "template": {"settings": {"number_of_shards": 2}},
     });
     lab.ok(Method::PUT, &format!("/_index_template/{index}"), &template).await;
-    lab.ok(Method::PUT, &format!("/{index}"), &json!({"aliases": {format!("{index}-old"): {}}})).await;
+    lab.ok(Method::PUT, &format!("/{index}"), &json!({"aliases": {format!("{index}-old"): {}}}))
+        .await;
     let mapping = json!({"properties": {"text": {"type": "text"}}});
     lab.ok(Method::PUT, &format!("/{index}/_mapping"), &mapping).await;
     let settings = json!({"index": {"refresh_interval": "7s"}});
@@ -276,9 +278,8 @@ async fn scrolls_go_on_with_the_ids_of_the_target() {
     let lines: String =
         (0..30).map(|n| format!("{{\"index\":{{\"_id\":\"{n}\"}}}}\n{{\"n\":{n}}}\n")).collect();
     lab.bulk(&format!("/{index}/_bulk?refresh=true"), lines).await;
-    let mut page = lab
-        .ok(Method::POST, &format!("/{index}/_search?scroll=1m"), &json!({"size": 10}))
-        .await;
+    let mut page =
+        lab.ok(Method::POST, &format!("/{index}/_search?scroll=1m"), &json!({"size": 10})).await;
     let mut pages = 0;
     while page["hits"]["hits"].as_array().is_some_and(|hits| !hits.is_empty()) {
         pages += 1;

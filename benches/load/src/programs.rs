@@ -132,12 +132,18 @@ impl Summary {
     }
 }
 
-/// A program that was built beside this one.
-fn binary(name: &str) -> anyhow::Result<PathBuf> {
+/// A program that was built beside this one; beside the folder of this one, where this is a test.
+///
+/// # Errors
+/// When it isn't built.
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let me = std::env::current_exe().context("where is this program?")?;
-    let path = me.with_file_name(name);
-    ensure!(path.exists(), "{} is not built; ./demo builds it", path.display());
-    Ok(path)
+    let beside = me.with_file_name(name);
+    let above = me.parent().map(|folder| folder.with_file_name(name)).unwrap_or_default();
+    let found = [&beside, &above].into_iter().find(|path| path.is_file());
+    found.cloned().with_context(|| {
+        format!("{} is not built: cargo build --workspace --bins", beside.display())
+    })
 }
 
 fn end_of(log: &Path) -> String {

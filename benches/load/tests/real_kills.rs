@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use load::compare::{clusters, with_ledger};
+use load::programs::binary;
 use load::{Cities, Ledger, LoadSettings, Mix, create_indices, run};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -14,14 +15,6 @@ use testbed::{Folder, Ports, Program, Testbed};
 use tokio::net::TcpStream;
 
 const KILLS: usize = 20;
-
-/// A program that was built with the tests.
-fn binary(name: &str) -> PathBuf {
-    let me = std::env::current_exe().unwrap();
-    let path = me.parent().and_then(|deps| deps.parent()).unwrap().join(name);
-    assert!(path.exists(), "{} is not built: cargo build --workspace --bins", path.display());
-    path
-}
 
 struct Proxy {
     ports: Ports,
@@ -37,7 +30,7 @@ impl Proxy {
         let args = ["--listen", &listen, "--source", source, "--journal", journal];
         let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         let log = folder.path().join("proxy.log");
-        let program = Program::start(binary("capture-proxy"), &args, &[], &log).unwrap();
+        let program = Program::start(binary("capture-proxy").unwrap(), &args, &[], &log).unwrap();
         let mut proxy = Proxy { ports, args, log, program };
         proxy.wait().await;
         proxy
@@ -46,7 +39,7 @@ impl Proxy {
     async fn kill_and_start(&mut self) {
         self.program.kill().await.unwrap();
         self.program =
-            Program::start(binary("capture-proxy"), &self.args, &[], &self.log).unwrap();
+            Program::start(binary("capture-proxy").unwrap(), &self.args, &[], &self.log).unwrap();
         self.wait().await;
     }
 
@@ -102,7 +95,10 @@ async fn no_kill_at_any_moment_loses_an_acknowledged_write() {
         }
         ledger = running.await.unwrap().unwrap().0;
     }
-    println!("{kills} kills of the proxy in {loads} loads: {} writes without answer", ledger.unanswered);
+    println!(
+        "{kills} kills of the proxy in {loads} loads: {} writes without answer",
+        ledger.unanswered
+    );
     let ended = proxy.program.terminate(Duration::from_secs(60)).await.unwrap();
     assert!(ended.success(), "{ended}");
 
@@ -113,7 +109,8 @@ async fn no_kill_at_any_moment_loses_an_acknowledged_write() {
     args.extend(["--exit-at-end", "--output", "json"]);
     let mut kills = 0;
     let status = loop {
-        let mut program = Program::start(binary("traffic-replayer"), &args, &[], &log).unwrap();
+        let mut program =
+            Program::start(binary("traffic-replayer").unwrap(), &args, &[], &log).unwrap();
         let moment = Duration::from_millis(random.random_range(50..1_500));
         if kills == KILLS {
             break program.wait().await.unwrap();

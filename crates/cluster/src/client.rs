@@ -61,7 +61,10 @@ impl Reply {
 
     /// The status in words, where it is a known one.
     pub fn reason(&self) -> &'static str {
-        reqwest::StatusCode::from_u16(self.status).ok().and_then(|s| s.canonical_reason()).unwrap_or("")
+        reqwest::StatusCode::from_u16(self.status)
+            .ok()
+            .and_then(|s| s.canonical_reason())
+            .unwrap_or("")
     }
 
     /// 429, 502, 503, 504: the same request may succeed later.
@@ -106,7 +109,8 @@ impl Cluster {
             },
         };
         let reply = cluster.call(Request::new(Method::GET, "/")).await?;
-        cluster.info = Info::parse(&reply.body).map_err(|reason| cluster.answer_error("/", reason))?;
+        cluster.info =
+            Info::parse(&reply.body).map_err(|reason| cluster.answer_error("/", reason))?;
         Ok(cluster)
     }
 
@@ -121,7 +125,8 @@ impl Cluster {
     /// Sends once. `Err` means that no whole answer was read; any status is `Ok`.
     pub async fn send(&self, request: Request) -> Result<Reply, ClusterError> {
         let Request { method, path, headers, body } = request;
-        let mut builder = self.client.request(method.clone(), format!("{}{path}", self.base)).headers(headers);
+        let mut builder =
+            self.client.request(method.clone(), format!("{}{path}", self.base)).headers(headers);
         if let Some(authorization) = &self.authorization {
             builder = builder.header(AUTHORIZATION, authorization);
         }
@@ -174,7 +179,12 @@ impl Cluster {
             if !again || start.elapsed() + wait > retry.give_up_after {
                 return outcome;
             }
-            tracing::debug!(url = self.base, path = request.path, attempt, "cluster not ready, trying again");
+            tracing::debug!(
+                url = self.base,
+                path = request.path,
+                attempt,
+                "cluster not ready, trying again"
+            );
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
@@ -206,14 +216,21 @@ impl Cluster {
     }
 
     pub(crate) fn answer_error(&self, path: &str, reason: impl ToString) -> ClusterError {
-        ClusterError::Answer { url: self.base.clone(), path: path.to_owned(), reason: reason.to_string() }
+        ClusterError::Answer {
+            url: self.base.clone(),
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
 fn build(settings: &Settings) -> Result<Client, ClusterError> {
     let refuse = |what: String| ClusterError::Settings(what);
     if !settings.url.starts_with("http://") && !settings.url.starts_with("https://") {
-        return Err(refuse(format!("cluster url `{}`: begin it with http:// or https://", settings.url)));
+        return Err(refuse(format!(
+            "cluster url `{}`: begin it with http:// or https://",
+            settings.url
+        )));
     }
     let mut builder = Client::builder()
         .no_proxy()
@@ -245,8 +262,9 @@ fn authorization(auth: &Auth) -> Result<Option<HeaderValue>, ClusterError> {
         }
         Auth::ApiKey(key) => format!("ApiKey {}", key.reveal()),
     };
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| ClusterError::Settings("the api key holds characters no header may hold".into()))?;
+    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        ClusterError::Settings("the api key holds characters no header may hold".into())
+    })?;
     value.set_sensitive(true);
     Ok(Some(value))
 }

@@ -40,13 +40,18 @@ pub enum Found {
 
 impl Cluster {
     /// Reads documents by id, realtime, in the order asked for.
-    pub async fn multi_get(&self, index: &str, ids: &[DocumentId]) -> Result<Vec<Found>, ClusterError> {
+    pub async fn multi_get(
+        &self,
+        index: &str,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Found>, ClusterError> {
         #[derive(Serialize)]
         struct Body<'a> {
             docs: &'a [DocumentId],
         }
         let path = format!("/{}/_mget?realtime=true", crate::index::encode_segment(index));
-        let body = serde_json::to_vec(&Body { docs: ids }).map_err(|e| self.answer_error(&path, e))?;
+        let body =
+            serde_json::to_vec(&Body { docs: ids }).map_err(|e| self.answer_error(&path, e))?;
         let reply = self.find(Request::json(Method::POST, path.clone(), body)).await?;
         let Some(reply) = reply else { return Ok(vec![Found::NoIndex; ids.len()]) };
         let found = parse_multi_get(&reply.body).map_err(|e| self.answer_error(&path, e))?;
@@ -146,9 +151,9 @@ impl<'a> RawHit<'a> {
 
     /// `body` is the whole answer, of which the document's source becomes a slice.
     pub(crate) fn document(self, body: &Bytes) -> Result<Document, String> {
-        let source = self
-            ._source
-            .ok_or_else(|| format!("document `{}` has no _source; its index cannot be read", self._id))?;
+        let source = self._source.ok_or_else(|| {
+            format!("document `{}` has no _source; its index cannot be read", self._id)
+        })?;
         Ok(Document {
             source: one_line(body, source),
             id: self._id,

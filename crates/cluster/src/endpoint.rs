@@ -23,8 +23,10 @@ impl Auth {
     /// Parses `none`, `basic:USER` or `api-key`; the secret comes from a file or the environment, never from
     /// the text itself, because command lines are visible to others.
     pub fn parse(text: &str, secret: Option<Secret>) -> Result<Self, ClusterError> {
-        let refuse = |what: &str| ClusterError::Settings(format!("authentication `{text}`: {what}"));
-        let secret = secret.ok_or_else(|| refuse("the secret is missing; give its file or variable"));
+        let refuse =
+            |what: &str| ClusterError::Settings(format!("authentication `{text}`: {what}"));
+        let secret =
+            secret.ok_or_else(|| refuse("the secret is missing; give its file or variable"));
         match text {
             "none" => Ok(Self::None),
             "api-key" => Ok(Self::ApiKey(secret?)),

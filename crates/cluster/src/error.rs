@@ -5,7 +5,9 @@
 pub enum ClusterError {
     #[error("{0}")]
     Settings(String),
-    #[error("cannot connect to {url}: {reason}; check that the cluster runs and that the url is right")]
+    #[error(
+        "cannot connect to {url}: {reason}; check that the cluster runs and that the url is right"
+    )]
     Connect { url: String, reason: String },
     #[error("no whole answer from {url} to {method} {path}: {reason}")]
     NoAnswer { url: String, method: String, path: String, reason: String },
@@ -13,7 +15,9 @@ pub enum ClusterError {
     Status { url: String, method: String, path: String, status: u16, body: String },
     #[error("the answer of {url} to {path} is not understood: {reason}")]
     Answer { url: String, path: String, reason: String },
-    #[error("the answer of {url} to {path} is longer than {limit} bytes; ask for less or raise the limit")]
+    #[error(
+        "the answer of {url} to {path} is longer than {limit} bytes; ask for less or raise the limit"
+    )]
     TooLong { url: String, path: String, limit: usize },
 }
 

@@ -97,12 +97,19 @@ impl Cluster {
     ) -> Result<Reply, ClusterError> {
         let body = serde_json::to_vec(mapping).map_err(|e| self.answer_error("_mapping", e))?;
         let path = format!("/{}/_mapping", encode_segment(name));
-        self.send_retrying(Request::json(Method::PUT, path, body), crate::Repeat::Safe, self.patience()).await
+        self.send_retrying(
+            Request::json(Method::PUT, path, body),
+            crate::Repeat::Safe,
+            self.patience(),
+        )
+        .await
     }
 
     /// Makes everything written so far visible to searches.
     pub async fn refresh(&self, name: &str) -> Result<(), ClusterError> {
-        self.call(Request::new(Method::POST, format!("/{}/_refresh", encode_segment(name)))).await.map(drop)
+        self.call(Request::new(Method::POST, format!("/{}/_refresh", encode_segment(name))))
+            .await
+            .map(drop)
     }
 }
 
@@ -138,9 +145,7 @@ fn parse_identities(body: &[u8]) -> Result<BTreeMap<String, IndexIdentity>, serd
         .collect())
 }
 
-fn parse_aliases(
-    body: &[u8],
-) -> Result<BTreeMap<String, Vec<AliasedIndex>>, serde_json::Error> {
+fn parse_aliases(body: &[u8]) -> Result<BTreeMap<String, Vec<AliasedIndex>>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Entry {
         #[serde(default)]
@@ -170,7 +175,16 @@ pub fn encode_segment(segment: &str) -> String {
     let mut path = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b',' | b'*' | b'+' => {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'_'
+            | b'.'
+            | b'~'
+            | b','
+            | b'*'
+            | b'+' => {
                 path.push(char::from(byte));
             }
             _ => path.push_str(&format!("%{byte:02X}")),

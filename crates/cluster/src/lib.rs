@@ -12,18 +12,19 @@
 mod bulk;
 mod client;
 mod documents;
+mod endpoint;
 mod error;
 mod index;
 mod rate;
 mod retry;
 mod scan;
-mod endpoint;
 mod sweep;
 mod version;
 
 pub use bulk::{BulkItem, BulkReply};
 pub use client::{Cluster, Reply, Request};
 pub use documents::{Document, DocumentId, Found};
+pub use endpoint::{Auth, Settings};
 pub use error::ClusterError;
 pub use index::{AliasedIndex, IndexDefinition, IndexIdentity, encode_segment};
 pub use rate::Rate;
@@ -31,6 +32,5 @@ pub use reqwest::Method;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use retry::{Repeat, Retry};
 pub use scan::Scan;
-pub use endpoint::{Auth, Settings};
 pub use sweep::{ShardProgress, Sweep};
 pub use version::{Flavour, Info};

@@ -15,7 +15,10 @@ pub struct Rate {
 impl Rate {
     /// `None` is no limit.
     pub fn per_second(units: Option<u32>) -> Self {
-        Self { per_second: units.map_or(f64::INFINITY, |u| f64::from(u.max(1))), paid: Mutex::new(None) }
+        Self {
+            per_second: units.map_or(f64::INFINITY, |u| f64::from(u.max(1))),
+            paid: Mutex::new(None),
+        }
     }
 
     /// Waits until `units` more are allowed.

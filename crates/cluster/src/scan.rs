@@ -5,11 +5,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{
-    Cluster, ClusterError, Document, Request,
-    index::encode_segment,
-    sweep::parse_hits,
-};
+use crate::{Cluster, ClusterError, Document, Request, index::encode_segment, sweep::parse_hits};
 
 /// A scroll over a whole index: a view of one moment, in no order that means anything.
 #[derive(Debug)]

@@ -12,11 +12,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use crate::{
-    Cluster, ClusterError, Document, Request,
-    documents::RawHit,
-    index::encode_segment,
-};
+use crate::{Cluster, ClusterError, Document, Request, documents::RawHit, index::encode_segment};
 
 /// How far each shard has been swept: everything at or below the number has been seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +55,8 @@ impl Cluster {
     ) -> Result<Option<Sweep>, ClusterError> {
         let Some(reached) = self.checkpoints(index).await? else { return Ok(None) };
         self.refresh(index).await?;
-        let left = reached.0.keys().map(|&shard| (shard, since.of(shard).map_or(0, |n| n + 1))).collect();
+        let left =
+            reached.0.keys().map(|&shard| (shard, since.of(shard).map_or(0, |n| n + 1))).collect();
         let page = page.clamp(1, 10_000);
         Ok(Some(Sweep { cluster: self.clone(), index: index.to_owned(), page, left, reached }))
     }
@@ -80,7 +77,8 @@ impl Cluster {
 
     /// The local checkpoint of every primary that has seen a write. `None` when the index isn't there.
     async fn checkpoints(&self, index: &str) -> Result<Option<ShardProgress>, ClusterError> {
-        let path = format!("/{}/_stats?level=shards&filter_path=indices.*.shards", encode_segment(index));
+        let path =
+            format!("/{}/_stats?level=shards&filter_path=indices.*.shards", encode_segment(index));
         let Some(reply) = self.find(Request::new(Method::GET, path.clone())).await? else {
             return Ok(None);
         };
@@ -92,7 +90,8 @@ impl Sweep {
     /// The next page of documents, `None` at the end. A shard's documents come in the order of their numbers.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Document>>, ClusterError> {
         while let Some((shard, from)) = self.left.pop_front() {
-            let path = format!("/{}/_search?preference=_shards:{shard}", encode_segment(&self.index));
+            let path =
+                format!("/{}/_search?preference=_shards:{shard}", encode_segment(&self.index));
             let body = json!({
                 "size": self.page,
                 "seq_no_primary_term": true,
@@ -175,7 +174,8 @@ fn parse_checkpoints(body: &[u8]) -> Result<ShardProgress, String> {
     for (number, copies) in answer.indices.into_values().flat_map(|i| i.shards) {
         let shard: u32 = number.parse().map_err(|_| format!("shard `{number}`"))?;
         let primary = copies.into_iter().find(|c| c.routing.primary);
-        let seq_no = primary.and_then(|c| c.seq_no).ok_or_else(|| format!("no primary of shard {shard}"))?;
+        let seq_no =
+            primary.and_then(|c| c.seq_no).ok_or_else(|| format!("no primary of shard {shard}"))?;
         // -1: nothing has ever been written to it.
         if seq_no.local_checkpoint >= 0 {
             progress.0.insert(shard, seq_no.local_checkpoint);

@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn both_flavours_are_told_apart() {
-        let es = br#"{"name":"n","cluster_name":"c","cluster_uuid":"u","version":{"number":"7.10.2"}}"#;
+        let es =
+            br#"{"name":"n","cluster_name":"c","cluster_uuid":"u","version":{"number":"7.10.2"}}"#;
         let es = Info::parse(es).unwrap();
         assert_eq!((es.flavour, es.major, es.minor), (Flavour::Elasticsearch, 7, 10));
         let os = br#"{"cluster_name":"c","version":{"distribution":"opensearch","number":"3.0.0-beta1"}}"#;

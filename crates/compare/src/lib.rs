@@ -115,14 +115,19 @@ mod tests {
             ["a.b[1]", "a.b[2]", "c", "d"]
         );
         assert_eq!(paths(&json!("1"), &json!(1)), [""]);
-        assert_eq!(paths(&json!(9_007_199_254_740_993_i64), &json!(9_007_199_254_740_992_i64)), [""]);
+        assert_eq!(
+            paths(&json!(9_007_199_254_740_993_i64), &json!(9_007_199_254_740_992_i64)),
+            [""]
+        );
         assert_eq!(values(&json!([1, 2, 3]), &json!([4, 5, 6]), 2).len(), 2);
     }
 
     #[test]
     fn documents_are_compared_with_their_routing() {
-        let document = |routing, source: &'static str| Document { routing, source: source.as_bytes() };
-        let same = documents(document(None, r#"{"a":1,"b":2}"#), document(None, r#"{"b": 2, "a": 1}"#), 9);
+        let document =
+            |routing, source: &'static str| Document { routing, source: source.as_bytes() };
+        let same =
+            documents(document(None, r#"{"a":1,"b":2}"#), document(None, r#"{"b": 2, "a": 1}"#), 9);
         assert!(same.is_empty());
         let differ = documents(document(Some("r"), r#"{"a":1}"#), document(None, r#"{"a":2}"#), 9);
         let paths: Vec<_> = differ.into_iter().map(|d| d.path).collect();

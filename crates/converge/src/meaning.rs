@@ -238,6 +238,13 @@ pub fn deletes(exchange: &Exchange) -> Option<Scope> {
     }
 }
 
+impl Operation {
+    /// Whether it deletes.
+    pub fn is_delete(&self) -> bool {
+        matches!(self.change, Change::Delete)
+    }
+}
+
 impl Read {
     fn of(kind: ReadKind, target: &Target) -> Self {
         let index =

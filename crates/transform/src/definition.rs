@@ -184,7 +184,8 @@ mod tests {
                 },
             })
         );
-        let deferred: Vec<_> = made.changes.iter().filter(|c| c.deferred).map(|c| &c.path[..]).collect();
+        let deferred: Vec<_> =
+            made.changes.iter().filter(|c| c.deferred).map(|c| &c.path[..]).collect();
         assert_eq!(deferred, ["settings.index.default_pipeline", "settings.index.lifecycle.name"]);
         assert_eq!(made.changes.len(), 7);
         assert_eq!(Origin::source_uuid_of(made.body["mappings"].as_object().unwrap()), Some("U"));
@@ -206,7 +207,8 @@ mod tests {
     fn updates_of_settings_keep_nulls_and_may_vanish() {
         let (kept, _) = settings_body(&object(json!({"index": {"refresh_interval": null}})));
         assert_eq!(kept.map(Value::Object), Some(json!({"index.refresh_interval": null})));
-        let (kept, changes) = settings_body(&object(json!({"settings": {"default_pipeline": "p"}})));
+        let (kept, changes) =
+            settings_body(&object(json!({"settings": {"default_pipeline": "p"}})));
         assert_eq!((kept, changes.len()), (None, 1));
     }
 
@@ -221,7 +223,10 @@ mod tests {
         );
         let legacy = json!({"template": "a*", "mappings": {"doc": {"properties": {}}}, "order": 1});
         let made = template_body(&object(legacy));
-        assert_eq!(made.body, json!({"template": "a*", "mappings": {"properties": {}}, "order": 1}));
+        assert_eq!(
+            made.body,
+            json!({"template": "a*", "mappings": {"properties": {}}, "order": 1})
+        );
     }
 
     #[test]

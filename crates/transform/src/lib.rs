@@ -9,8 +9,8 @@
 
 mod definition;
 mod mapping;
-mod rules;
 mod rewrite;
+mod rules;
 
 pub use definition::{Origin, Transformed, index_body, mapping_body, settings_body, template_body};
 pub use rewrite::{Rewritten, media_type, request_path};

@@ -6,13 +6,32 @@ use crate::{Change, rules};
 
 /// Keys that stand at the top of a mapping without a type.
 const ROOT_KEYS: &[&str] = &[
-    "properties", "dynamic", "dynamic_templates", "date_detection", "numeric_detection",
-    "dynamic_date_formats", "runtime", "enabled", "_meta", "_routing", "_source", "_all",
-    "_field_names", "_data_stream_timestamp", "_size", "_index", "_type", "_id", "_parent",
+    "properties",
+    "dynamic",
+    "dynamic_templates",
+    "date_detection",
+    "numeric_detection",
+    "dynamic_date_formats",
+    "runtime",
+    "enabled",
+    "_meta",
+    "_routing",
+    "_source",
+    "_all",
+    "_field_names",
+    "_data_stream_timestamp",
+    "_size",
+    "_index",
+    "_type",
+    "_id",
+    "_parent",
 ];
 
 /// Transforms a whole mapping.
-pub(crate) fn transform(mappings: &Map<String, Value>, changes: &mut Vec<Change>) -> Map<String, Value> {
+pub(crate) fn transform(
+    mappings: &Map<String, Value>,
+    changes: &mut Vec<Change>,
+) -> Map<String, Value> {
     let mut mapping = match single_type(mappings) {
         Some((name, inner)) => {
             changes.push(Change {
@@ -70,7 +89,9 @@ fn fields(path: &str, object: &mut Map<String, Value>, changes: &mut Vec<Change>
 
 fn rename_type(path: &str, field: &mut Map<String, Value>, changes: &mut Vec<Change>) {
     let Some(Value::String(kind)) = field.get_mut("type") else { return };
-    let Some((_, to, why)) = rules::FIELD_TYPES.iter().find(|(from, ..)| from == kind) else { return };
+    let Some((_, to, why)) = rules::FIELD_TYPES.iter().find(|(from, ..)| from == kind) else {
+        return;
+    };
     *kind = (*to).to_owned();
     // flat_object takes none of the parameters that flattened took.
     field.retain(|key, _| key == "type");
@@ -92,7 +113,8 @@ mod tests {
 
     #[test]
     fn types_are_unwrapped_and_fields_renamed() {
-        let plain = json!({"properties": {"a": {"type": "text", "fields": {"k": {"type": "keyword"}}}}});
+        let plain =
+            json!({"properties": {"a": {"type": "text", "fields": {"k": {"type": "keyword"}}}}});
         check(plain.clone(), &plain, 0);
         check(json!({"doc": plain}), &plain, 1);
         check(json!({}), &json!({}), 0);
@@ -106,6 +128,10 @@ mod tests {
             &json!({"dynamic_templates": [{"t": {"match": "*", "mapping": {"type": "flat_object"}}}]}),
             1,
         );
-        check(json!({"_all": {"enabled": false}, "dynamic": "strict"}), &json!({"dynamic": "strict"}), 1);
+        check(
+            json!({"_all": {"enabled": false}, "dynamic": "strict"}),
+            &json!({"dynamic": "strict"}),
+            1,
+        );
     }
 }

@@ -12,7 +12,9 @@ pub fn media_type(value: &str) -> Cow<'_, str> {
     }
     let one = |part: &str| {
         let part = part.trim();
-        let Some((front, rest)) = part.split_once("vnd.elasticsearch+") else { return part.to_owned() };
+        let Some((front, rest)) = part.split_once("vnd.elasticsearch+") else {
+            return part.to_owned();
+        };
         let mut pieces = rest.split(';').map(str::trim);
         let plain = pieces.next().unwrap_or_default();
         let parameters = pieces.filter(|p| !p.starts_with("compatible-with"));
@@ -36,7 +38,14 @@ pub struct Rewritten {
 
 /// Endpoints that may follow `/index/type/`.
 const AFTER_TYPE: &[&str] = &[
-    "_search", "_msearch", "_count", "_bulk", "_mget", "_mapping", "_update_by_query", "_delete_by_query",
+    "_search",
+    "_msearch",
+    "_count",
+    "_bulk",
+    "_mget",
+    "_mapping",
+    "_update_by_query",
+    "_delete_by_query",
 ];
 
 /// Takes the type out of a typed path (`/i/doc/1`, `/i/doc/1/_update`, `/i/doc/_search`); `None` when there is
@@ -54,9 +63,12 @@ pub fn request_path(method: &str, path: &str) -> Option<Rewritten> {
         [index, doc_type, id] if is_name(index) && is_name(doc_type) && !id.starts_with('_') => {
             (doc_type, format!("/{index}/_doc/{id}"))
         }
-        [index, doc_type, id, last @ ("_update" | "_source" | "_create" | "_explain" | "_termvectors")]
-            if is_name(index) && (is_name(doc_type) || doc_type == "_doc") =>
-        {
+        [
+            index,
+            doc_type,
+            id,
+            last @ ("_update" | "_source" | "_create" | "_explain" | "_termvectors"),
+        ] if is_name(index) && (is_name(doc_type) || doc_type == "_doc") => {
             (doc_type, format!("/{index}/{last}/{id}"))
         }
         [index, doc_type] if method == "POST" && is_name(index) && is_name(doc_type) => {
@@ -81,8 +93,14 @@ mod tests {
         check("application/json", "application/json");
         check("application/vnd.elasticsearch+json; compatible-with=8", "application/json");
         check("application/vnd.elasticsearch+x-ndjson;compatible-with=8", "application/x-ndjson");
-        check("application/vnd.elasticsearch+json;compatible-with=8, text/plain", "application/json, text/plain");
-        check("application/vnd.elasticsearch+json; charset=utf-8", "application/json; charset=utf-8");
+        check(
+            "application/vnd.elasticsearch+json;compatible-with=8, text/plain",
+            "application/json, text/plain",
+        );
+        check(
+            "application/vnd.elasticsearch+json; charset=utf-8",
+            "application/json; charset=utf-8",
+        );
     }
 
     #[test]

@@ -28,7 +28,11 @@ pub(crate) const SETTINGS: &[(&str, SettingRule, &str)] = &[
     ("lifecycle.", SettingRule::Defer, "lifecycle policies are put back at the cut-over"),
     ("default_pipeline", SettingRule::Defer, "documents come already processed until the cut-over"),
     ("final_pipeline", SettingRule::Defer, "documents come already processed until the cut-over"),
-    ("plugins.index_state_management.", SettingRule::Defer, "lifecycle policies are put back at the cut-over"),
+    (
+        "plugins.index_state_management.",
+        SettingRule::Defer,
+        "lifecycle policies are put back at the cut-over",
+    ),
 ];
 
 /// Field types that OpenSearch names otherwise.

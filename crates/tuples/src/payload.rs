@@ -32,7 +32,8 @@ impl Serialize for Payload<'_> {
 
 /// The JSON values that the body is made of, if it is made of nothing else.
 fn documents(body: &[u8]) -> Option<Vec<&RawValue>> {
-    let values: Result<Vec<_>, _> = serde_json::Deserializer::from_slice(body).into_iter().collect();
+    let values: Result<Vec<_>, _> =
+        serde_json::Deserializer::from_slice(body).into_iter().collect();
     values.ok().filter(|v: &Vec<_>| !v.is_empty())
 }
 
@@ -61,7 +62,10 @@ mod tests {
     #[test]
     fn bodies_find_their_form() {
         check(b"{\"a\":\n1}", r#"{"inlinedJsonBody":{"a": 1}}"#);
-        check(b"{\"index\":{}}\n{\"a\":1.0}\n", r#"{"inlinedJsonSequenceBodies":[{"index":{}},{"a":1.0}]}"#);
+        check(
+            b"{\"index\":{}}\n{\"a\":1.0}\n",
+            r#"{"inlinedJsonSequenceBodies":[{"index":{}},{"a":1.0}]}"#,
+        );
         check(b"green open x\n", r#"{"inlinedTextBody":"green open x\n"}"#);
         check(b"{\"a\":", r#"{"inlinedTextBody":"{\"a\":"}"#);
         check(&[0xff, 0], r#"{"inlinedBase64Body":"/wA="}"#);

@@ -107,7 +107,13 @@ impl Serialize for Response {
 
 /// Names that the format takes for itself: a header of that name can't be written beside it.
 const RESERVED: &[&str] = &[
-    "Request-URI", "Method", "HTTP-Version", "Status-Code", "Reason-Phrase", "response_time_ms", "payload",
+    "Request-URI",
+    "Method",
+    "HTTP-Version",
+    "Status-Code",
+    "Reason-Phrase",
+    "response_time_ms",
+    "payload",
 ];
 
 /// Each name once, with the values of all its occurrences.

@@ -69,10 +69,12 @@ impl Writer {
     /// Makes everything appended so far durable.
     pub fn flush(&mut self) -> Result<(), TupleError> {
         let Some(open) = self.open.as_mut().filter(|o| o.dirty) else { return Ok(()) };
-        let durable = open.encoder.flush().and_then(|()| open.encoder.get_ref().get_ref().sync_data());
+        let durable =
+            open.encoder.flush().and_then(|()| open.encoder.get_ref().get_ref().sync_data());
         durable.map_err(|source| TupleError::Write { path: open.path.clone(), source })?;
         open.dirty = false;
-        if open.bytes >= self.settings.file_bytes || open.since.elapsed() >= self.settings.file_age {
+        if open.bytes >= self.settings.file_bytes || open.since.elapsed() >= self.settings.file_age
+        {
             self.finish()?;
         }
         Ok(())

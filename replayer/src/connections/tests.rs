@@ -80,10 +80,7 @@ fn what_stays_missing_is_a_gap_and_the_open_exchange_has_no_answer() {
     assert!(reader.connections.seen.gaps.is_empty());
     reader.take(record(6, vec![ok()], false));
     reader.take(record(7, vec![get("c")], false));
-    assert_eq!(
-        reader.connections.seen.gaps,
-        [Gap { connection: "c".into(), first: 2, last: 3 }]
-    );
+    assert_eq!(reader.connections.seen.gaps, [Gap { connection: "c".into(), first: 2, last: 3 }]);
     assert_eq!(reader.paths, ["/a?", "/b"]);
     let events = reader.connections.end(&reader.offsets, &mut reader.next_key);
     reader.keep(events);

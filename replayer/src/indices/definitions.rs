@@ -106,7 +106,11 @@ impl Indices {
         self.put_mapping(index, &mapping).await
     }
 
-    async fn put_mapping(&self, index: &str, mapping: &Map<String, Value>) -> Result<(), IndexError> {
+    async fn put_mapping(
+        &self,
+        index: &str,
+        mapping: &Map<String, Value>,
+    ) -> Result<(), IndexError> {
         let reply = self.target.put_mapping(index, mapping).await?;
         if !reply.is_success() {
             // A field that the target already has with another type: documents may still fit.
@@ -128,7 +132,8 @@ impl Indices {
         expression: &str,
     ) -> Result<BTreeMap<String, String>, ClusterError> {
         let mut found = BTreeMap::new();
-        for part in expression.split(',').filter(|part| !part.is_empty() && !part.starts_with('-')) {
+        for part in expression.split(',').filter(|part| !part.is_empty() && !part.starts_with('-'))
+        {
             let pattern = part.contains('*') || part == "_all";
             for (name, definition) in self.target.index_definitions(part).await? {
                 let is_image = Origin::source_uuid_of(&definition.mappings).is_some();
@@ -190,7 +195,9 @@ impl Indices {
         let gone = image.aliases.keys().filter(|alias| !original.aliases.contains_key(*alias));
         let mut actions: Vec<Value> =
             gone.map(|alias| json!({"remove": {"index": index, "alias": alias}})).collect();
-        for (alias, options) in original.aliases.iter().filter(|(a, o)| image.aliases.get(*a) != Some(o)) {
+        for (alias, options) in
+            original.aliases.iter().filter(|(a, o)| image.aliases.get(*a) != Some(o))
+        {
             let mut add = options.as_object().cloned().unwrap_or_default();
             add.insert("index".into(), index.into());
             add.insert("alias".into(), alias.as_str().into());

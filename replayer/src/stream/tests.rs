@@ -7,8 +7,7 @@ use super::*;
 fn rebuild(pieces: &[(bool, &[u8])], close: bool) -> (Vec<String>, Vec<Event>) {
     let offsets = Offsets::default();
     let (mut next_key, mut events) = (0, Vec::new());
-    let mut outside =
-        Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
+    let mut outside = Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
     let mut stream = Stream::new("c".into(), 0, false, 1 << 20);
     for (index, (read, bytes)) in pieces.iter().enumerate() {
         let at = index as Nanos + 1;
@@ -56,7 +55,8 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok
 fn exchanges_are_the_same_however_the_bytes_were_cut() {
     let reads = [PUT, GET, PUT].concat();
     let writes = [b"HTTP/1.1 100 Continue\r\n\r\n", CREATED, OK, CREATED].concat();
-    let expected = ["PUT /i/_doc/1 {} -> 201 yes", "GET /i  -> 200 ok", "PUT /i/_doc/1 {} -> 201 yes"];
+    let expected =
+        ["PUT /i/_doc/1 {} -> 201 yes", "GET /i  -> 200 ok", "PUT /i/_doc/1 {} -> 201 yes"];
     for cut in 0..=reads.len() {
         let (front, back) = reads.split_at(cut);
         let (found, _) = rebuild(&[(true, front), (true, back), (false, &writes)], false);
@@ -107,7 +107,10 @@ fn times_and_claims_are_those_of_the_bytes() {
     assert_eq!(offsets(closed[0]), [1, 2, 4]);
     // Pipelined: read again only together with the one before it.
     assert_eq!(offsets(closed[1]), [1, 3, 5]);
-    assert_eq!(closed[0].weight + closed[1].weight, PUT.len() + GET.len() + CREATED.len() + OK.len());
+    assert_eq!(
+        closed[0].weight + closed[1].weight,
+        PUT.len() + GET.len() + CREATED.len() + OK.len()
+    );
 }
 
 #[test]
@@ -125,8 +128,7 @@ fn an_upgrade_ends_what_can_be_known() {
 fn what_was_begun_before_we_came_is_passed_over() {
     let offsets = Offsets::default();
     let (mut next_key, mut events) = (0, Vec::new());
-    let mut outside =
-        Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
+    let mut outside = Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
     let mut stream = Stream::new("c".into(), 4, true, 1 << 20);
     let place = Place { partition: 0, offset: 0, next: 1 };
     stream.read(1, Bytes::from_static(&PUT[20..]), place, &mut outside);
@@ -141,8 +143,7 @@ fn what_was_begun_before_we_came_is_passed_over() {
 fn a_request_that_was_left_out_is_cancelled() {
     let offsets = Offsets::default();
     let (mut next_key, mut events) = (0, Vec::new());
-    let mut outside =
-        Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
+    let mut outside = Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
     let mut stream = Stream::new("c".into(), 0, false, 1 << 20);
     let place = Place { partition: 0, offset: 0, next: 1 };
     stream.read(1, Bytes::from_static(&GET[..9]), place, &mut outside);

@@ -73,7 +73,8 @@ impl Lab {
     }
 
     pub async fn bulk(&self, path: &str, lines: String) {
-        let reply = self.through_proxy.send(Request::ndjson(Method::POST, path, lines)).await.unwrap();
+        let reply =
+            self.through_proxy.send(Request::ndjson(Method::POST, path, lines)).await.unwrap();
         assert!(reply.is_success(), "{path}: {} {}", reply.status, reply.excerpt());
     }
 

@@ -1,0 +1,99 @@
+//! Doubts: gathered until they may be read from the source, then read together.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use converge::{
+    DoubtKind, Scope,
+    order::{ExchangeKey, Role},
+};
+
+use super::{Conductor, Report};
+use crate::{
+    context::RunError,
+    doubt::{self, Waiting},
+};
+
+/// Doubts that are resolved together, at most.
+const DOUBT_BATCH: usize = 20_000;
+
+impl Conductor {
+    pub(super) fn is_reading_idle(&self) -> bool {
+        self.reading.is_none() && self.swept.is_some()
+    }
+
+    /// Gathers the doubts that may be read from the source now into one reading.
+    pub(super) fn start_reading(&mut self) {
+        if !self.is_reading_idle() || self.context.shutdown.is_draining() {
+            return;
+        }
+        let mut batch = Vec::new();
+        while let Some(first) = self.doubts.first_entry() {
+            if batch.len() >= DOUBT_BATCH || !self.order.doubt_ready(*first.key()) {
+                break;
+            }
+            batch.extend(first.remove());
+        }
+        if batch.is_empty() {
+            return;
+        }
+        self.next_key += 1;
+        let key = ExchangeKey(self.next_key);
+        let (scope, role) = read_scope(&batch);
+        self.reading = Some((key, batch));
+        self.order.add_reading(key, scope, role);
+    }
+
+    pub(super) fn run_reading(&mut self) {
+        let Some((key, batch)) = self.reading.take() else { return };
+        let mut swept = self.swept.take().unwrap_or_default();
+        let (context, reports) = (Arc::clone(&self.context), self.reports.0.clone());
+        tokio::spawn(async move {
+            let resolved =
+                doubt::resolve(&context, batch, &mut swept).await.map_err(RunError::from);
+            let _ = reports.send(Report::Read { key, resolved, swept });
+        });
+    }
+
+    pub(super) fn leave(&mut self, waiting: &Waiting, why: &str) {
+        self.context.metrics.doubt_left.inc();
+        let what = match &waiting.doubt.kind {
+            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
+                format!("{}/{}", address.index, address.id)
+            }
+            DoubtKind::Sweep { index } => format!("sweep of {index}"),
+            DoubtKind::Walk { index } => format!("walk of {index}"),
+            DoubtKind::Definition { scope, .. } => format!("definition of {scope:?}"),
+        };
+        let reason = waiting.doubt.reason.as_str();
+        self.note(format!("{} in doubt ({reason}): {what}: {why}", waiting.about));
+    }
+}
+
+/// The indices that a batch of doubts is about, and how reading them conflicts with others.
+fn read_scope(batch: &[Waiting]) -> (Scope, Role) {
+    let (mut names, mut role, mut all) = (BTreeSet::new(), Role::Reading, false);
+    for waiting in batch {
+        match &waiting.doubt.kind {
+            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
+                names.insert(address.index.to_string());
+            }
+            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => {
+                names.insert(index.to_string());
+            }
+            DoubtKind::Definition { scope, deletes } => {
+                if *deletes {
+                    role = Role::Control;
+                }
+                match scope {
+                    Scope::Indices(scope) => names.extend(scope.iter().cloned()),
+                    Scope::All => all = true,
+                }
+            }
+        }
+    }
+    let scope = match all || names.contains("*") {
+        true => Scope::All,
+        false => Scope::Indices(names.into_iter().collect()),
+    };
+    (scope, role)
+}
