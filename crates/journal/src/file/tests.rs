@@ -72,9 +72,9 @@ async fn a_flipped_bit_is_reported_with_its_place_and_the_rest_is_read() {
     let bytes = fs::read(&first.path).unwrap();
     let frame = (bytes.len() - 24) / 3;
     let file = fs::OpenOptions::new().write(true).open(&first.path).unwrap();
-    for at in 24..24 + 2 * frame {
+    for (at, byte) in bytes.iter().enumerate().skip(24).take(2 * frame) {
         for bit in 0..8 {
-            file.write_all_at(&[bytes[at] ^ (1 << bit)], at as u64).unwrap();
+            file.write_all_at(&[byte ^ (1 << bit)], at as u64).unwrap();
             let (numbers, bad) = read(folder.path()).await;
             let hit = (at - 24) / frame;
             let expected: Vec<u64> = (1..4).filter(|number| *number != hit as u64 + 1).collect();
@@ -83,7 +83,7 @@ async fn a_flipped_bit_is_reported_with_its_place_and_the_rest_is_read() {
             assert_eq!(bad[0].offset, (24 + hit * frame) as u64);
             assert_eq!(bad[0].length, frame as u64);
         }
-        file.write_all_at(&[bytes[at]], at as u64).unwrap();
+        file.write_all_at(&[*byte], at as u64).unwrap();
     }
 }
 

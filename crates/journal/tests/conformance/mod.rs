@@ -1,5 +1,6 @@
 //! What any journal promises, checked on the one whose url it is given.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
+#![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
 use std::collections::BTreeMap;
 use std::time::Duration;
