@@ -54,7 +54,7 @@ tools() {
   for set in "$@"; do
     case $set in
       servers) wanted="mvn:maven curl:curl unzip:unzip setpriv:util-linux flock:util-linux" ;;
-      build) wanted="cmake:cmake make:make cc:gcc c++:g++ pkg-config:pkg-config" ;;
+      build) wanted="cmake:cmake make:make cc:gcc c++:g++ pkg-config:pkg-config protoc:protobuf-compiler openssl:openssl unshare:util-linux" ;;
       data) wanted="npm:npm tar:tar" ;;
       *) die 64 "unknown set of tools: $set" ;;
     esac
