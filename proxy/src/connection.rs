@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use codec::http1::{Method, Reason};
 use codec::record::Nanos;
@@ -42,6 +43,8 @@ pub(crate) struct Connection<'a> {
     opaque: Mutex<Option<Reason>>,
     draining: watch::Receiver<bool>,
     answered: Notify,
+    /// Whether the client has a part of an answer: then it can't be given another.
+    answering: AtomicBool,
 }
 
 impl<'a> Connection<'a> {
@@ -60,6 +63,7 @@ impl<'a> Connection<'a> {
             opaque: Mutex::new(None),
             draining,
             answered: Notify::new(),
+            answering: AtomicBool::new(false),
         }
     }
 
@@ -95,6 +99,16 @@ impl<'a> Connection<'a> {
     fn note_open_write(&self, outstanding: &VecDeque<Outstanding>) {
         let oldest = outstanding.iter().find(|request| request.held);
         self.tape.seat().open_write(oldest.map_or(0, |request| request.since));
+    }
+
+    /// Whether a part of an answer went to the client, and not all of it.
+    pub(crate) fn answering(&self, in_progress: bool) {
+        self.answering.store(in_progress, Ordering::Relaxed);
+    }
+
+    /// Whether the proxy may answer for the source: nothing else is on its way to the client.
+    fn may_answer(&self) -> bool {
+        !self.answering.load(Ordering::Relaxed) && self.outstanding.lock().len() <= 1
     }
 
     /// The method whose answer comes next.
@@ -197,7 +211,7 @@ async fn exchange(
         }
     };
     match ended {
-        Some(Ended::Refused(refusal)) if connection.outstanding.lock().len() <= 1 => {
+        Some(Ended::Refused(refusal)) if connection.may_answer() => {
             let client = from_client.unsplit(to_client);
             refuse(connection.metrics, client, refusal).await;
         }

@@ -47,9 +47,17 @@ pub(crate) async fn forward(
         if connection.tape.has_backlog() {
             connection.tape.drained(settings.journal_patience).await;
         }
-        let Some(slab) = read(source, &mut size).await? else { break };
+        let slab = match read(source, &mut size).await {
+            Ok(Some(slab)) => slab,
+            Ok(None) => break,
+            Err(error) => {
+                side.finish(connection);
+                return Err(error);
+            }
+        };
         connection.metrics.response_bytes.inc_by(slab.len() as u64);
         let taken = side.take(slab, connection, holds);
+        connection.answering(!side.is_idle());
         if taken.ends_write > 0
             && connection.tape.lane().durable().reached(taken.ends_write).await.is_err()
         {
@@ -74,6 +82,11 @@ impl ResponseSide {
     fn new(head_limit: usize) -> ResponseSide {
         let framer = ResponseFramer::new(head_limit);
         ResponseSide { framer, in_body: false, partial: Vec::new() }
+    }
+
+    /// Whether no answer is in progress, as far as is known.
+    fn is_idle(&self) -> bool {
+        !self.in_body && self.partial.is_empty() && self.framer.opaque().is_none()
     }
 
     fn take(&mut self, slab: Slab, connection: &Connection<'_>, holds: bool) -> Taken {

@@ -30,7 +30,7 @@ pub struct Gap {
 pub(crate) struct Seen {
     pub(crate) duplicates: u64,
     pub(crate) gaps: Vec<Gap>,
-    /// Bytes given to streams.
+    /// Bytes that exchanges have taken.
     pub(crate) bytes: u64,
 }
 
@@ -81,7 +81,8 @@ impl Connections {
     ) -> Vec<Event> {
         self.records += 1;
         let mut events = Vec::new();
-        let mut outside = Outside { offsets, next_key, events: &mut events };
+        let mut taken = 0;
+        let mut outside = Outside { offsets, next_key, events: &mut events, taken: &mut taken };
         let name: Arc<str> = match self.all.get_key_value(record.connection.as_str()) {
             Some((name, _)) => Arc::clone(name),
             None => Arc::from(record.connection.as_str()),
@@ -102,13 +103,15 @@ impl Connections {
         }
         self.give_up_lost(&mut outside, false);
         self.forget_ended();
+        self.seen.bytes += taken;
         events
     }
 
     /// Nothing more comes: gives up what is missing and what is open.
     pub(crate) fn end(&mut self, offsets: &Offsets, next_key: &mut u64) -> Vec<Event> {
         let mut events = Vec::new();
-        let mut outside = Outside { offsets, next_key, events: &mut events };
+        let mut taken = 0;
+        let mut outside = Outside { offsets, next_key, events: &mut events, taken: &mut taken };
         self.give_up_lost(&mut outside, true);
         for connection in self.all.values_mut() {
             let at = connection.last_heard;
@@ -116,6 +119,7 @@ impl Connections {
                 stream.close(at, &mut outside);
             }
         }
+        self.seen.bytes += taken;
         events
     }
 
@@ -127,13 +131,15 @@ impl Connections {
         next_key: &mut u64,
     ) -> Vec<Event> {
         let mut events = Vec::new();
-        let mut outside = Outside { offsets, next_key, events: &mut events };
+        let mut taken = 0;
+        let mut outside = Outside { offsets, next_key, events: &mut events, taken: &mut taken };
         for connection in self.all.values_mut().filter(|c| c.last_heard < before) {
             let at = connection.last_heard;
             if let Some(stream) = connection.stream.as_mut().filter(|s| !s.is_idle()) {
                 stream.close(at, &mut outside);
             }
         }
+        self.seen.bytes += taken;
         events
     }
 
@@ -155,11 +161,9 @@ impl Connections {
             connection.last_heard = connection.last_heard.max(at);
             match observation.kind {
                 Kind::Read(bytes) | Kind::ReadSegment(bytes) => {
-                    self.seen.bytes += bytes.len() as u64;
                     stream.read(at, bytes, place, outside);
                 }
                 Kind::Write(bytes) | Kind::WriteSegment(bytes) => {
-                    self.seen.bytes += bytes.len() as u64;
                     stream.write(at, bytes, place, outside);
                 }
                 Kind::EndOfMessage { .. } => stream.end_of_message(),

@@ -78,7 +78,10 @@ pub(crate) struct Conductor {
     jobs: HashMap<ExchangeKey, Pending>,
     lines: HashMap<Arc<str>, Line>,
     running: usize,
+    /// Captured bytes of exchanges that aren't finished.
     held: usize,
+    /// How many there have been in all.
+    taken: u64,
     /// Doubts by the time of their exchange's answer.
     doubts: BTreeMap<u64, Vec<Waiting>>,
     reading: Option<(ExchangeKey, Vec<Waiting>)>,
@@ -127,6 +130,7 @@ impl Conductor {
             lines: HashMap::new(),
             running: 0,
             held: 0,
+            taken: 0,
             doubts: BTreeMap::new(),
             reading: None,
             swept: Some(Swept::new()),
@@ -203,14 +207,12 @@ impl Conductor {
                     let newest = times.max().unwrap_or(0);
                     self.newest = self.newest.max(newest);
                     self.low_water.record(place.partition, newest);
-                    let before = self.connections.seen.bytes;
                     let events = self.connections.take(
                         record,
                         place,
                         &self.context.offsets,
                         &mut self.next_key,
                     );
-                    self.held += (self.connections.seen.bytes - before) as usize;
                     self.enter(events).await;
                 }
             }
@@ -232,6 +234,9 @@ impl Conductor {
     }
 
     async fn enter(&mut self, events: Vec<Event>) {
+        let taken = self.connections.seen.bytes
+            - std::mem::replace(&mut self.taken, self.connections.seen.bytes);
+        self.held = self.held.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
         for event in events {
             match event {
                 Event::Began { key, at } => self.order.open(key, at, None),

@@ -80,6 +80,8 @@ pub(crate) struct Outside<'a> {
     /// Gives each exchange its key.
     pub(crate) next_key: &'a mut u64,
     pub(crate) events: &'a mut Vec<Event>,
+    /// Bytes that exchanges have taken; each comes back as part of an exchange's weight.
+    pub(crate) taken: &'a mut u64,
 }
 
 impl Outside<'_> {
@@ -131,7 +133,6 @@ impl Stream {
         if undecided {
             if let Some(open) = self.open.back_mut() {
                 outside.offsets.claim(&mut open.claims, place);
-                open.weight += bytes.len();
             }
             self.held.push((at, bytes, place));
             return;
@@ -154,7 +155,7 @@ impl Stream {
             let found = self.requests.next(&mut bytes);
             let Some(open) = self.open.back_mut() else { return };
             outside.offsets.claim(&mut open.claims, place);
-            open.weight += before - bytes.len();
+            open.take(before - bytes.len(), outside);
             open.last = at;
             match found {
                 None => return,
@@ -226,7 +227,7 @@ impl Stream {
             let was_idle = self.responses.is_idle();
             let found = self.responses.next(&mut bytes, method);
             outside.offsets.claim(&mut open.claims, place);
-            open.weight += before - bytes.len();
+            open.take(before - bytes.len(), outside);
             if was_idle {
                 open.answer_began = Some(at);
             }
@@ -337,6 +338,11 @@ fn deletes(request: &RequestMessage) -> Option<Scope> {
 }
 
 impl Open {
+    fn take(&mut self, bytes: usize, outside: &mut Outside<'_>) {
+        self.weight += bytes;
+        *outside.taken += bytes as u64;
+    }
+
     /// `end`: when it ended if it has no answer.
     fn over(self, connection: &Arc<str>, end: Nanos) -> Event {
         let Some(request) = self.request else {

@@ -6,8 +6,13 @@ use super::*;
 /// exchange.
 fn rebuild(pieces: &[(bool, &[u8])], close: bool) -> (Vec<String>, Vec<Event>) {
     let offsets = Offsets::default();
-    let (mut next_key, mut events) = (0, Vec::new());
-    let mut outside = Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
+    let (mut next_key, mut events, mut taken) = (0, Vec::new(), 0);
+    let mut outside = Outside {
+        offsets: &offsets,
+        next_key: &mut next_key,
+        events: &mut events,
+        taken: &mut taken,
+    };
     let mut stream = Stream::new("c".into(), 0, false, 1 << 20);
     for (index, (read, bytes)) in pieces.iter().enumerate() {
         let at = index as Nanos + 1;
@@ -20,6 +25,14 @@ fn rebuild(pieces: &[(bool, &[u8])], close: bool) -> (Vec<String>, Vec<Event>) {
     }
     if close {
         stream.close(100, &mut outside);
+    }
+    let given_back = events.iter().map(|event| match event {
+        Event::Closed(captured) => captured.weight,
+        Event::Cancelled { weight, .. } => *weight,
+        _ => 0,
+    });
+    if close {
+        assert_eq!(given_back.sum::<usize>() as u64, taken, "every byte comes back");
     }
     let exchanges = events.iter().filter_map(|event| match event {
         Event::Closed(captured) => Some(show(captured)),
@@ -127,8 +140,13 @@ fn an_upgrade_ends_what_can_be_known() {
 #[test]
 fn what_was_begun_before_we_came_is_passed_over() {
     let offsets = Offsets::default();
-    let (mut next_key, mut events) = (0, Vec::new());
-    let mut outside = Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
+    let (mut next_key, mut events, mut taken) = (0, Vec::new(), 0);
+    let mut outside = Outside {
+        offsets: &offsets,
+        next_key: &mut next_key,
+        events: &mut events,
+        taken: &mut taken,
+    };
     let mut stream = Stream::new("c".into(), 4, true, 1 << 20);
     let place = Place { partition: 0, offset: 0, next: 1 };
     stream.read(1, Bytes::from_static(&PUT[20..]), place, &mut outside);
@@ -142,8 +160,13 @@ fn what_was_begun_before_we_came_is_passed_over() {
 #[test]
 fn a_request_that_was_left_out_is_cancelled() {
     let offsets = Offsets::default();
-    let (mut next_key, mut events) = (0, Vec::new());
-    let mut outside = Outside { offsets: &offsets, next_key: &mut next_key, events: &mut events };
+    let (mut next_key, mut events, mut taken) = (0, Vec::new(), 0);
+    let mut outside = Outside {
+        offsets: &offsets,
+        next_key: &mut next_key,
+        events: &mut events,
+        taken: &mut taken,
+    };
     let mut stream = Stream::new("c".into(), 0, false, 1 << 20);
     let place = Place { partition: 0, offset: 0, next: 1 };
     stream.read(1, Bytes::from_static(&GET[..9]), place, &mut outside);
