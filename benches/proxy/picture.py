@@ -7,8 +7,8 @@ from subjects import BASE, TITLES
 
 WIDTH, LABEL, BAR, GAP, TOP = 960, 250, 17, 5, 34
 STYLE = """
-  text { font: 12px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #57606a }
-  .title { font-weight: 600; font-size: 13px; fill: #24292f }
+  text { font: 12px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #6e7781 }
+  .title { font-weight: 600; font-size: 13px }
   .line { stroke: #8b949e; stroke-dasharray: 3 3 }
   .other { fill: #8c959f } .base { fill: #57606a } .ours { fill: #0969da } .unheld { fill: #54aeff }
   @media (prefers-color-scheme: dark) {
@@ -40,7 +40,7 @@ def draw(rows, connections):
     for load in dict.fromkeys(row["load"] for row in rows):
         panel = [row for row in rows if row["load"] == load]
         most = max(row["cpu_per_100k"] for row in panel)
-        scale = (WIDTH - LABEL - 110) / most
+        scale = (WIDTH - LABEL - 120) / most
         body.append(f'<text class="title" x="0" y="{y + 18}">{escape(LOADS[load][3])}, {connections} connections: '
                     'CPU seconds of the proxy per 100,000 requests</text>')
         first = y + TOP
@@ -51,7 +51,7 @@ def draw(rows, connections):
             beside = f" ({ratio:.2f}×)" if ratio is not None and row["subject"] != BASE else ""
             body.append(f'<text x="{LABEL - 8}" y="{y + 13}" text-anchor="end">{escape(label(row["subject"]))}</text>'
                         f'<rect class="{kind(row["subject"])}" x="{LABEL}" y="{y}" width="{wide:.1f}" height="{BAR}" rx="2"/>'
-                        f'<text x="{LABEL + wide + 6:.1f}" y="{y + 13}">{row["cpu_per_100k"]:.2f}{beside}</text>')
+                        f'<text x="{WIDTH}" y="{y + 13}" text-anchor="end">{row["cpu_per_100k"]:.2f}{beside}</text>')
             y += BAR + GAP
         base = next((row["cpu_per_100k"] for row in panel if row["subject"] == BASE), None)
         if base:

@@ -1,25 +1,16 @@
-//! One client's connection from its first byte to its last.
+//! What the two ways of one client's connection know of each other.
 
 use std::collections::VecDeque;
-use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use codec::http1::{Method, Reason};
 use codec::record::Nanos;
 use parking_lot::Mutex;
-use pingora_core::protocols::Stream;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
 
 use crate::Settings;
 use crate::metrics::Metrics;
-use crate::pass::{pass_all, send};
-use crate::refusal::Refusal;
-use crate::requests::{self, Ended, RequestSide};
-use crate::responses;
-use crate::source::Source;
-use crate::tape::{Tape, now};
+use crate::tape::Tape;
 
 /// A request whose answer has not ended.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +20,8 @@ pub(crate) struct Outstanding {
     pub since: Nanos,
     /// Whether the client may wait for 100 before it sends the body.
     pub expects: bool,
+    /// Whether it asks for another protocol.
+    pub upgrade: bool,
     /// Whether the request itself has ended.
     pub ended: bool,
 }
@@ -38,13 +31,16 @@ pub(crate) struct Connection<'a> {
     pub settings: &'a Settings,
     pub metrics: &'a Metrics,
     pub tape: &'a Tape,
-    pub requests: Mutex<RequestSide>,
     outstanding: Mutex<VecDeque<Outstanding>>,
     opaque: Mutex<Option<Reason>>,
     draining: watch::Receiver<bool>,
     answered: Notify,
     /// Whether the client has a part of an answer: then it can't be given another.
     answering: AtomicBool,
+    /// Whether a request may change the protocol, and the source has not said whether it does.
+    may_switch: AtomicBool,
+    /// Whether a part of a head is kept back.
+    half_head: AtomicBool,
 }
 
 impl<'a> Connection<'a> {
@@ -58,17 +54,19 @@ impl<'a> Connection<'a> {
             settings,
             metrics,
             tape,
-            requests: Mutex::new(RequestSide::new(settings.head_limit)),
             outstanding: Mutex::default(),
             opaque: Mutex::new(None),
             draining,
             answered: Notify::new(),
             answering: AtomicBool::new(false),
+            may_switch: AtomicBool::new(false),
+            half_head: AtomicBool::new(false),
         }
     }
 
     /// A request has begun.
     pub(crate) fn begun(&self, request: Outstanding) {
+        self.may_switch.store(request.upgrade, Ordering::Relaxed);
         let mut outstanding = self.outstanding.lock();
         outstanding.push_back(request);
         self.note_open_write(&outstanding);
@@ -106,8 +104,30 @@ impl<'a> Connection<'a> {
         self.answering.store(in_progress, Ordering::Relaxed);
     }
 
+    /// The oldest request is being answered, and not with another protocol.
+    pub(crate) fn stays(&self) {
+        if self.outstanding.lock().front().is_some_and(|request| request.upgrade) {
+            self.may_switch.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody can tell what follows the last request.
+    pub(crate) fn is_switching(&self) -> bool {
+        self.may_switch.load(Ordering::Relaxed)
+    }
+
+    /// A part of a head is kept back, or none is any more.
+    pub(crate) fn keep_half_head(&self, kept: bool) {
+        self.half_head.store(kept, Ordering::Relaxed);
+    }
+
+    /// Waits for the next answer to end.
+    pub(crate) async fn next_answer(&self) {
+        self.answered.notified().await;
+    }
+
     /// Whether the proxy may answer for the source: nothing else is on its way to the client.
-    fn may_answer(&self) -> bool {
+    pub(crate) fn may_answer(&self) -> bool {
         !self.answering.load(Ordering::Relaxed) && self.outstanding.lock().len() <= 1
     }
 
@@ -146,141 +166,11 @@ impl<'a> Connection<'a> {
             return std::future::pending().await;
         }
         loop {
-            if self.requests.lock().is_idle() && self.outstanding.lock().is_empty() {
+            let idle = self.outstanding.lock().is_empty();
+            if idle && !self.half_head.load(Ordering::Relaxed) {
                 return;
             }
             self.answered.notified().await;
         }
-    }
-}
-
-/// Serves a connection with capture: both ways at once, until one is done with.
-pub(crate) async fn serve(connection: &Connection<'_>, client: Stream, source: io::Result<Source>) {
-    connection.tape.connect(now());
-    match source {
-        Ok(Source::Plain(source)) => exchange(connection, client, source).await,
-        Ok(Source::Tls(source)) => exchange(connection, client, source).await,
-        Err(error) => {
-            tracing::warn!(%error, "the source can't be reached");
-            connection.metrics.source_failures.with_label_values(&["connect"]).inc();
-            connection.tape.exception(&format!("source: {error}"));
-            refuse(connection.metrics, client, Refusal::Source).await;
-        }
-    }
-    connection.tape.close();
-    connection.tape.drained(connection.settings.journal_patience).await;
-}
-
-async fn exchange(
-    connection: &Connection<'_>,
-    client: Stream,
-    source: impl AsyncRead + AsyncWrite + Unpin,
-) {
-    let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_source, mut to_source) = tokio::io::split(source);
-    let ended = {
-        let answers = responses::forward(connection, &mut from_source, &mut to_client);
-        let requests = requests::forward(connection, &mut from_client, &mut to_source);
-        tokio::pin!(answers, requests);
-        tokio::select! {
-            biased;
-            answers = &mut answers => {
-                note_failure(connection, answers.err());
-                None
-            }
-            ended = &mut requests => {
-                let gone = matches!(ended, Ended::Closed | Ended::Failed(_));
-                if gone && connection.awaits_answers() {
-                    // The journal shall have the answer, though the client won't.
-                    let patience = connection.settings.answer_patience;
-                    let rest = async {
-                        while connection.awaits_answers() {
-                            tokio::select! {
-                                biased;
-                                _ = &mut answers => return,
-                                () = connection.answered.notified() => {}
-                            }
-                        }
-                    };
-                    if tokio::time::timeout(patience, rest).await.is_err() {
-                        connection.metrics.source_failures.with_label_values(&["answer"]).inc();
-                    }
-                }
-                Some(ended)
-            }
-        }
-    };
-    match ended {
-        Some(Ended::Refused(refusal)) if connection.may_answer() => {
-            let client = from_client.unsplit(to_client);
-            refuse(connection.metrics, client, refusal).await;
-        }
-        Some(Ended::Refused(refusal)) => {
-            connection.metrics.refused.with_label_values(&[refusal.reason()]).inc();
-        }
-        Some(Ended::Failed(error)) => tracing::debug!(%error, "a client's connection broke"),
-        Some(Ended::Closed | Ended::Drained) | None => {
-            let _ = to_client.shutdown().await;
-            let _ = to_source.shutdown().await;
-        }
-    }
-}
-
-fn note_failure(connection: &Connection<'_>, error: Option<io::Error>) {
-    let Some(error) = error else { return };
-    tracing::debug!(%error, "the source's connection broke");
-    connection.metrics.source_failures.with_label_values(&["read"]).inc();
-    connection.tape.exception(&format!("source: {error}"));
-}
-
-/// Answers for the source, and closes.
-async fn refuse(metrics: &Metrics, mut client: Stream, refusal: Refusal) {
-    metrics.refused.with_label_values(&[refusal.reason()]).inc();
-    if send(&mut client, refusal.answer()).await.is_ok() {
-        let _ = client.shutdown().await;
-        // A client that is still sending would see a reset before it has read the answer.
-        let mut rest = [0; 4096];
-        let drain = async {
-            while matches!(
-                tokio::io::AsyncReadExt::read(&mut client, &mut rest).await,
-                Ok(read) if read > 0
-            ) {}
-        };
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), drain).await;
-    }
-}
-
-/// Serves a connection without capture: bytes pass, nobody looks at them.
-pub(crate) async fn pass(
-    settings: &Settings,
-    metrics: &Arc<Metrics>,
-    client: Stream,
-    source: io::Result<Source>,
-) {
-    match source {
-        Ok(Source::Plain(source)) => both_ways(settings, metrics, client, source).await,
-        Ok(Source::Tls(source)) => both_ways(settings, metrics, client, source).await,
-        Err(error) => {
-            tracing::warn!(%error, "the source can't be reached");
-            metrics.source_failures.with_label_values(&["connect"]).inc();
-            refuse(metrics, client, Refusal::Source).await;
-        }
-    }
-}
-
-async fn both_ways(
-    settings: &Settings,
-    metrics: &Metrics,
-    client: Stream,
-    source: impl AsyncRead + AsyncWrite + Unpin,
-) {
-    let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_source, mut to_source) = tokio::io::split(source);
-    let requests =
-        pass_all(&mut from_client, &mut to_source, settings.read_size, &metrics.request_bytes);
-    let answers =
-        pass_all(&mut from_source, &mut to_client, settings.read_size, &metrics.response_bytes);
-    if let Err(error) = tokio::try_join!(requests, answers) {
-        tracing::debug!(%error, "a connection broke");
     }
 }

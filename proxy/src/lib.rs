@@ -1,8 +1,8 @@
 //! The capture proxy: passes every byte between clients and the source cluster, and tees it into a
 //! journal.
 //!
-//! An accepted connection gets one connection to the source ([`exchange`](connection)), and two
-//! pumps that run in one task: [`requests`] and [`responses`]. Each read becomes one or more records
+//! An accepted connection gets one connection to the source ([`serve`]), and two pumps that run in
+//! one task: [`requests`] and [`responses`], which know of each other what [`connection`] holds. Each read becomes one or more records
 //! ([`tape`]); of a request that may change something no byte goes on before its record is durable.
 //! Bytes are framed to know where requests begin and end, never changed.
 
@@ -17,6 +17,7 @@ mod refusal;
 mod requests;
 mod responses;
 mod roster;
+mod serve;
 mod server;
 mod settings;
 mod source;

@@ -50,12 +50,11 @@ enum Kind {
 }
 
 /// The request direction of a connection.
-pub(crate) struct RequestSide {
+struct RequestSide {
     framer: RequestFramer,
     kind: Kind,
     first_line: u32,
     head: u32,
-    upgrade: bool,
     /// The beginning of a head whose end has not come: not recorded (it may hold half a secret) and
     /// so not sent on. At most the head limit.
     partial: Vec<(Bytes, Nanos)>,
@@ -80,6 +79,7 @@ pub(crate) async fn forward(
     let mut size = ReadSize::between(LEAST_READ, settings.read_size);
     let mut window: VecDeque<Parcel> = VecDeque::new();
     let (mut waiting, mut closed) = (0, false);
+    let mut side = RequestSide::new(settings.head_limit);
     // Made once: making it anew for each read would register and forget a waiter each time.
     let drained = connection.drained();
     tokio::pin!(drained);
@@ -101,7 +101,6 @@ pub(crate) async fn forward(
             slab = read(client, &mut size), if may_read => match slab {
                 Ok(Some(slab)) => {
                     connection.metrics.request_bytes.inc_by(slab.len() as u64);
-                    let mut side = connection.requests.lock();
                     side.take(slab, connection, |parcel| {
                         waiting += parcel.data.len();
                         window.push_back(parcel);
@@ -109,10 +108,10 @@ pub(crate) async fn forward(
                 }
                 Ok(None) => {
                     closed = true;
-                    connection.requests.lock().give_up(connection);
+                    side.give_up(connection);
                 }
                 Err(error) => {
-                    connection.requests.lock().give_up(connection);
+                    side.give_up(connection);
                     return Ended::Failed(error);
                 }
             },
@@ -149,25 +148,14 @@ async fn release(
 }
 
 impl RequestSide {
-    pub(crate) fn new(head_limit: usize) -> RequestSide {
+    fn new(head_limit: usize) -> RequestSide {
         RequestSide {
             framer: RequestFramer::new(head_limit),
             kind: Kind::Unknown,
             first_line: 0,
             head: 0,
-            upgrade: false,
             partial: Vec::new(),
         }
-    }
-
-    /// Whether no request is in progress.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.kind == Kind::Unknown && self.partial.is_empty()
-    }
-
-    /// The source has answered and not switched: what follows an upgrade request is a request.
-    pub(crate) fn no_upgrade(&mut self) {
-        self.upgrade = false;
     }
 
     /// Frames and records one read, and gives out its parts in order.
@@ -197,6 +185,7 @@ impl RequestSide {
                 out(parcel(piece, number, urgency));
             }
             connection.tape.seat().release();
+            connection.keep_half_head(false);
         }
         let mut start = 0;
         for Stretch { to, end, kind } in stretches {
@@ -209,6 +198,7 @@ impl RequestSide {
         }
         if rest {
             connection.tape.seat().keep_back(at);
+            connection.keep_half_head(true);
             self.partial.push((data.slice(start..), at));
         }
     }
@@ -225,7 +215,7 @@ impl RequestSide {
     ) -> (SmallVec<[Stretch; 4]>, bool) {
         let mut stretches = SmallVec::new();
         let (mut position, mut start) = (0, 0);
-        if self.upgrade && self.kind == Kind::Unknown {
+        if connection.is_switching() && self.kind == Kind::Unknown {
             // Bytes behind a request that may change the protocol, before the source has said
             // whether it does: nobody can tell what they are.
             self.framer.make_opaque(Reason::Upgraded);
@@ -244,7 +234,6 @@ impl RequestSide {
                     self.kind = kind(&head);
                     self.first_line = head.first_line_len as u32;
                     self.head = head.len as u32;
-                    self.upgrade = head.upgrade;
                     begin(&head, self.kind, at, connection);
                 }
                 Some(Event::End) => {
@@ -252,7 +241,7 @@ impl RequestSide {
                     stretches.push(Stretch { to: position, end: Some(end), kind: self.kind });
                     connection.ended();
                     (start, self.kind) = (position, Kind::Unknown);
-                    if self.upgrade && position < data.len() {
+                    if connection.is_switching() && position < data.len() {
                         self.framer.make_opaque(Reason::Upgraded);
                     }
                 }
@@ -310,6 +299,7 @@ fn begin(head: &RequestHead<'_>, kind: Kind, at: Nanos, connection: &Connection<
         held,
         since: at,
         expects: head.expect_continue,
+        upgrade: head.upgrade,
         ended: false,
     });
     let class = endpoint_class(head.method_bytes, head.target);

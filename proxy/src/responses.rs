@@ -145,7 +145,7 @@ impl ResponseSide {
                     if head.interim {
                         start = position;
                     } else {
-                        connection.requests.lock().no_upgrade();
+                        connection.stays();
                     }
                 }
                 Some(Event::End) => {

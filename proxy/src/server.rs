@@ -26,10 +26,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Settings;
-use crate::connection::{Connection, pass, serve};
+use crate::connection::Connection;
 use crate::heartbeat::beat;
 use crate::metrics::Metrics;
 use crate::roster::Roster;
+use crate::serve::{pass, serve};
 use crate::source::Sources;
 use crate::tape::Tape;
 

@@ -149,6 +149,26 @@ async fn an_upgraded_connection_passes_both_ways_and_is_held() {
     assert_eq!(captured.requests(0), [&upgrade[..], b"\x81\x05hello"].concat());
 }
 
+/// A client that offers another protocol and is answered as usual (Java's does, with h2c) goes on as
+/// usual.
+#[tokio::test]
+async fn an_upgrade_that_the_source_ignores_changes_nothing() {
+    let offer = b"GET /a HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, HTTP2-Settings\r\n\
+        upgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1";
+    let stage = Stage::new(ScriptedSource::answering(&answer[..]).await.unwrap()).await;
+    let mut client = stage.client().await;
+    for request in [&offer[..], PUT, offer, PUT] {
+        client.write_all(request).await.unwrap();
+        assert_eq!(read_exact(&mut client, answer.len()).await, answer);
+    }
+    drop(client);
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_eq!(captured.ends(), 4);
+    assert_eq!(captured.requests(0), [&offer[..], PUT, offer, PUT].concat());
+}
+
 #[tokio::test]
 async fn an_answer_that_ends_with_the_connection_ends_the_clients_too() {
     let answer = b"HTTP/1.0 200 OK\r\n\r\nuntil the end";

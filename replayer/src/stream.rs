@@ -23,6 +23,9 @@ use crate::{
 /// After a connection ended without an answer, the source may go on for so long with what it was sent.
 pub(crate) const GRACE: Nanos = 5_000_000_000;
 
+/// What an exchange costs in memory beside its bytes: heads taken apart, its meaning, its place in the order.
+pub(crate) const OVERHEAD: usize = 2048;
+
 /// What became known of a connection.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -198,6 +201,9 @@ impl Stream {
             weight: 0,
         });
         self.next_number += 1;
+        if let Some(open) = self.open.back_mut() {
+            open.take(OVERHEAD, outside);
+        }
         outside.events.push(Event::Began { key, at });
     }
 

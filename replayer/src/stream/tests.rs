@@ -122,7 +122,7 @@ fn times_and_claims_are_those_of_the_bytes() {
     assert_eq!(offsets(closed[1]), [1, 3, 5]);
     assert_eq!(
         closed[0].weight + closed[1].weight,
-        PUT.len() + GET.len() + CREATED.len() + OK.len()
+        PUT.len() + GET.len() + CREATED.len() + OK.len() + 2 * OVERHEAD
     );
 }
 

@@ -1,0 +1,148 @@
+//! One client's connection from its first byte to its last.
+
+use std::io;
+use std::sync::Arc;
+
+use pingora_core::protocols::Stream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use crate::Settings;
+use crate::connection::Connection;
+use crate::metrics::Metrics;
+use crate::pass::{pass_all, send};
+use crate::refusal::Refusal;
+use crate::requests::{self, Ended};
+use crate::responses;
+use crate::source::Source;
+use crate::tape::now;
+
+/// Serves a connection with capture: both ways at once, until one is done with.
+pub(crate) async fn serve(connection: &Connection<'_>, client: Stream, source: io::Result<Source>) {
+    connection.tape.connect(now());
+    match source {
+        Ok(Source::Plain(source)) => exchange(connection, client, source).await,
+        Ok(Source::Tls(source)) => exchange(connection, client, source).await,
+        Err(error) => {
+            tracing::warn!(%error, "the source can't be reached");
+            connection.metrics.source_failures.with_label_values(&["connect"]).inc();
+            connection.tape.exception(&format!("source: {error}"));
+            refuse(connection.metrics, client, Refusal::Source).await;
+        }
+    }
+    connection.tape.close();
+    connection.tape.drained(connection.settings.journal_patience).await;
+}
+
+async fn exchange(
+    connection: &Connection<'_>,
+    client: Stream,
+    source: impl AsyncRead + AsyncWrite + Unpin,
+) {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_source, mut to_source) = tokio::io::split(source);
+    let ended = {
+        let answers = responses::forward(connection, &mut from_source, &mut to_client);
+        let requests = requests::forward(connection, &mut from_client, &mut to_source);
+        tokio::pin!(answers, requests);
+        tokio::select! {
+            biased;
+            answers = &mut answers => {
+                note_failure(connection, answers.err());
+                None
+            }
+            ended = &mut requests => {
+                let gone = matches!(ended, Ended::Closed | Ended::Failed(_));
+                if gone && connection.awaits_answers() {
+                    // The journal shall have the answer, though the client won't.
+                    let patience = connection.settings.answer_patience;
+                    let rest = async {
+                        while connection.awaits_answers() {
+                            tokio::select! {
+                                biased;
+                                _ = &mut answers => return,
+                                () = connection.next_answer() => {}
+                            }
+                        }
+                    };
+                    if tokio::time::timeout(patience, rest).await.is_err() {
+                        connection.metrics.source_failures.with_label_values(&["answer"]).inc();
+                    }
+                }
+                Some(ended)
+            }
+        }
+    };
+    match ended {
+        Some(Ended::Refused(refusal)) if connection.may_answer() => {
+            let client = from_client.unsplit(to_client);
+            refuse(connection.metrics, client, refusal).await;
+        }
+        Some(Ended::Refused(refusal)) => {
+            connection.metrics.refused.with_label_values(&[refusal.reason()]).inc();
+        }
+        Some(Ended::Failed(error)) => tracing::debug!(%error, "a client's connection broke"),
+        Some(Ended::Closed | Ended::Drained) | None => {
+            let _ = to_client.shutdown().await;
+            let _ = to_source.shutdown().await;
+        }
+    }
+}
+
+fn note_failure(connection: &Connection<'_>, error: Option<io::Error>) {
+    let Some(error) = error else { return };
+    tracing::debug!(%error, "the source's connection broke");
+    connection.metrics.source_failures.with_label_values(&["read"]).inc();
+    connection.tape.exception(&format!("source: {error}"));
+}
+
+/// Answers for the source, and closes.
+async fn refuse(metrics: &Metrics, mut client: Stream, refusal: Refusal) {
+    metrics.refused.with_label_values(&[refusal.reason()]).inc();
+    if send(&mut client, refusal.answer()).await.is_ok() {
+        let _ = client.shutdown().await;
+        // A client that is still sending would see a reset before it has read the answer.
+        let mut rest = [0; 4096];
+        let drain = async {
+            while matches!(
+                tokio::io::AsyncReadExt::read(&mut client, &mut rest).await,
+                Ok(read) if read > 0
+            ) {}
+        };
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), drain).await;
+    }
+}
+
+/// Serves a connection without capture: bytes pass, nobody looks at them.
+pub(crate) async fn pass(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    client: Stream,
+    source: io::Result<Source>,
+) {
+    match source {
+        Ok(Source::Plain(source)) => both_ways(settings, metrics, client, source).await,
+        Ok(Source::Tls(source)) => both_ways(settings, metrics, client, source).await,
+        Err(error) => {
+            tracing::warn!(%error, "the source can't be reached");
+            metrics.source_failures.with_label_values(&["connect"]).inc();
+            refuse(metrics, client, Refusal::Source).await;
+        }
+    }
+}
+
+async fn both_ways(
+    settings: &Settings,
+    metrics: &Metrics,
+    client: Stream,
+    source: impl AsyncRead + AsyncWrite + Unpin,
+) {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_source, mut to_source) = tokio::io::split(source);
+    let requests =
+        pass_all(&mut from_client, &mut to_source, settings.read_size, &metrics.request_bytes);
+    let answers =
+        pass_all(&mut from_source, &mut to_client, settings.read_size, &metrics.response_bytes);
+    if let Err(error) = tokio::try_join!(requests, answers) {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
