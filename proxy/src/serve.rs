@@ -101,7 +101,7 @@ async fn refuse(metrics: &Metrics, mut client: Stream, refusal: Refusal) {
     if send(&mut client, refusal.answer()).await.is_ok() {
         let _ = client.shutdown().await;
         // A client that is still sending would see a reset before it has read the answer.
-        let mut rest = [0; 4096];
+        let mut rest = vec![0; 4096];
         let drain = async {
             while matches!(
                 tokio::io::AsyncReadExt::read(&mut client, &mut rest).await,

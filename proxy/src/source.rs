@@ -107,7 +107,8 @@ impl Sources {
         }
         // The name is never empty, so the certificate is always verified against it.
         let peer = HttpPeer::new(address, true, self.address.host.clone());
-        let stream = self.tls.new_stream(&peer).await;
+        // Boxed: a TLS handshake is 8 KB of state that every connection would else keep room for.
+        let stream = Box::pin(self.tls.new_stream(&peer)).await;
         stream.map(Source::Tls).map_err(|error| io::Error::other(error.to_string()))
     }
 }
