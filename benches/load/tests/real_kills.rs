@@ -129,5 +129,7 @@ async fn no_kill_at_any_moment_loses_an_acknowledged_write() {
     assert_eq!(compared.differences, [], "seed {seed}");
     let kept = with_ledger(&target, &ledger, &hidden).await.unwrap();
     assert_eq!(kept.differences, [], "seed {seed}");
-    assert!(compared.documents > 3_000, "{}", compared.documents);
+    // Enough got through between the kills for the comparison to mean something.
+    assert!(ledger.acknowledged > 1_000, "{}", ledger.acknowledged);
+    assert!(compared.documents > 1_000, "{}", compared.documents);
 }
