@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -13,6 +14,7 @@ use crate::read::entry;
 use crate::{BadRecord, Ends, Entry, ReadError, StartFrom};
 
 const PATIENCE: Duration = Duration::from_secs(15);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The reading end of a Kafka journal, for one group.
 pub(crate) struct KafkaReader {
@@ -51,8 +53,30 @@ impl KafkaReader {
         for (name, value) in properties {
             config.set(name, value);
         }
-        let topic = topic.to_owned();
-        blocking(url.clone(), move || begin(&config, &url, topic, start)).await
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let (config, topic) = (config.clone(), topic.to_owned());
+            let begun = blocking(url.clone(), move || Ok(begin(&config, topic, start))).await?;
+            match begun {
+                Ok((consumer, topic, positions)) => {
+                    let consumer = std::sync::Arc::new(consumer);
+                    return Ok(KafkaReader { consumer, url, topic, positions });
+                }
+                Err(Refusal::NoTopic(topic)) => {
+                    let reason =
+                        format!("there is no topic {topic}; has capture-proxy been started?");
+                    return Err(ReadError { url, reason });
+                }
+                Err(Refusal::Kafka(error)) if is_settling(&error) => {
+                    if tokio::time::Instant::now() > until {
+                        return Err(failed(&url, &error));
+                    }
+                    // Nothing tells when the group's broker is ready but asking it again.
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                Err(Refusal::Kafka(error)) => return Err(failed(&url, &error)),
+            }
+        }
     }
 
     pub(crate) fn partitions(&self) -> Vec<i32> {
@@ -102,64 +126,84 @@ impl KafkaReader {
         .await
     }
 
-    fn failed(&self, error: &rdkafka::error::KafkaError) -> ReadError {
+    fn failed(&self, error: &KafkaError) -> ReadError {
         failed(&self.url, error)
     }
 }
 
-fn failed(url: &str, error: &rdkafka::error::KafkaError) -> ReadError {
+fn failed(url: &str, error: &KafkaError) -> ReadError {
     ReadError { url: url.to_owned(), reason: error.to_string() }
+}
+
+/// Why reading can't begin.
+enum Refusal {
+    Kafka(KafkaError),
+    NoTopic(String),
+}
+
+impl From<KafkaError> for Refusal {
+    fn from(error: KafkaError) -> Refusal {
+        Refusal::Kafka(error)
+    }
+}
+
+/// Whether the cluster is just choosing who keeps a group's offsets, as after its start.
+fn is_settling(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+        )
+    )
 }
 
 /// Assigns every partition of the topic, each at where it has to begin.
 fn begin(
     config: &ClientConfig,
-    url: &str,
     topic: String,
     start: StartFrom,
-) -> Result<KafkaReader, ReadError> {
-    let fail = |error: rdkafka::error::KafkaError| failed(url, &error);
-    let consumer: StreamConsumer = config.create().map_err(fail)?;
-    let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE).map_err(fail)?;
+) -> Result<(StreamConsumer, String, BTreeMap<i32, u64>), Refusal> {
+    let consumer: StreamConsumer = config.create()?;
+    let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let count = found.map_or(0, |found| found.partitions().len());
     if count == 0 {
-        let reason = format!("there is no topic {topic}; has capture-proxy been started?");
-        return Err(ReadError { url: url.to_owned(), reason });
+        return Err(Refusal::NoTopic(topic));
     }
     let mut wanted = TopicPartitionList::new();
     for partition in 0..count as i32 {
         wanted.add_partition(&topic, partition);
     }
     let chosen = match start {
-        StartFrom::Group => consumer.committed_offsets(wanted, PATIENCE).map_err(fail)?,
+        StartFrom::Group => consumer.committed_offsets(wanted, PATIENCE)?,
         StartFrom::Beginning => wanted,
         StartFrom::Offset(offset) => {
-            wanted.set_all_offsets(Offset::Offset(offset as i64)).map_err(fail)?;
+            wanted.set_all_offsets(Offset::Offset(offset as i64))?;
             wanted
         }
         StartFrom::Time(at) => {
             let milliseconds = Offset::Offset((at / 1_000_000) as i64);
-            wanted.set_all_offsets(milliseconds).map_err(fail)?;
-            consumer.offsets_for_times(wanted, PATIENCE).map_err(fail)?
+            wanted.set_all_offsets(milliseconds)?;
+            consumer.offsets_for_times(wanted, PATIENCE)?
         }
     };
     let mut assigned = TopicPartitionList::new();
     let mut positions = BTreeMap::new();
     for element in chosen.elements() {
         let partition = element.partition();
-        let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE).map_err(fail)?;
+        let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE)?;
         let offset = match element.offset() {
             Offset::Offset(offset) => offset.clamp(low, high),
             Offset::End => high,
             _ => low,
         };
         positions.insert(partition, offset as u64);
-        assigned.add_partition_offset(&topic, partition, Offset::Offset(offset)).map_err(fail)?;
+        assigned.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
     }
-    consumer.assign(&assigned).map_err(fail)?;
-    let consumer = std::sync::Arc::new(consumer);
-    Ok(KafkaReader { consumer, url: url.to_owned(), topic, positions })
+    consumer.assign(&assigned)?;
+    Ok((consumer, topic, positions))
 }
 
 /// Runs a call that waits for a broker away from the tasks.
