@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::connection::{Connection, Outstanding};
 use crate::pass::{LEAST_READ, read, send};
 use crate::refusal::Refusal;
-use crate::tape::now;
+use crate::tape::{now, shifted};
 use crate::{Durability, WhenFull};
 
 /// How the way of requests ended.
@@ -320,10 +320,4 @@ fn urgency(kind: Kind, connection: &Connection<'_>) -> Urgency {
 fn parcel(data: Bytes, number: u64, urgency: Urgency) -> Parcel {
     let after = if urgency == Urgency::Held { number } else { 0 };
     Parcel { data, after }
-}
-
-/// The ranges that lie in bytes which begin at `start`, counted from there.
-fn shifted(secrets: &Secrets, start: usize) -> Secrets {
-    let inside = secrets.iter().filter(|range| range.end > start);
-    inside.map(|range| range.start.saturating_sub(start)..range.end - start).collect()
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::connection::Connection;
 use crate::pass::{LEAST_READ, read, send};
-use crate::tape::now;
+use crate::tape::{now, shifted};
 use crate::{Durability, Hold};
 
 /// The answer direction of a connection.
@@ -193,10 +193,4 @@ impl ResponseSide {
             connection.tape.seat().release();
         }
     }
-}
-
-/// The ranges that lie in bytes which begin at `start`, counted from there.
-fn shifted(secrets: &[std::ops::Range<usize>], start: usize) -> Vec<std::ops::Range<usize>> {
-    let inside = secrets.iter().filter(|range| range.end > start);
-    inside.map(|range| range.start.saturating_sub(start)..range.end - start).collect()
 }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use codec::record::{self, Direction, EndOfMessage, Envelope, Nanos};
 use journal::{AppendError, Appender, Lane, Urgency};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use crate::metrics::Metrics;
 use crate::roster::Seat;
@@ -244,6 +245,12 @@ impl State {
         }
         (prefix, Envelope::suffix(end, number, false), number)
     }
+}
+
+/// The ranges that lie in bytes which begin at `start`, counted from there.
+pub(crate) fn shifted(secrets: &Secrets, start: usize) -> SmallVec<[Range<usize>; 4]> {
+    let inside = secrets.iter().filter(|range| range.end > start);
+    inside.map(|range| range.start.saturating_sub(start)..range.end - start).collect()
 }
 
 /// Puts `*` over every byte of a secret. Ranges may reach beyond the data.
