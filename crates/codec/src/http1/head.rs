@@ -2,6 +2,7 @@
 
 use super::fields::{fields, has_token, trim};
 use super::reason::Reason;
+use super::secrets::may_be_secret;
 
 /// Request methods that something depends on; every other token is `Other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +97,8 @@ pub struct RequestHead<'a> {
     pub upgrade: bool,
     /// Neither side has to close after this exchange, as far as the request says.
     pub keep_alive: bool,
+    /// A field may hold a secret: otherwise [`secret_ranges`](super::secret_ranges) finds none.
+    pub may_hold_secrets: bool,
 }
 
 impl<'a> RequestHead<'a> {
@@ -125,6 +128,7 @@ impl<'a> RequestHead<'a> {
             expect_continue: said.expect_continue,
             upgrade: said.upgrade,
             keep_alive: said.keep_alive(version),
+            may_hold_secrets: said.secrets,
         })
     }
 }
@@ -158,6 +162,8 @@ pub struct ResponseHead<'a> {
     /// Status 101: both directions are another protocol from here on.
     pub upgrade: bool,
     pub keep_alive: bool,
+    /// See [`RequestHead::may_hold_secrets`].
+    pub may_hold_secrets: bool,
 }
 
 impl<'a> ResponseHead<'a> {
@@ -199,6 +205,7 @@ impl<'a> ResponseHead<'a> {
             interim,
             upgrade: status == 101,
             keep_alive: said.keep_alive(version) && framing != Framing::UntilClose,
+            may_hold_secrets: said.secrets,
         })
     }
 }
@@ -217,6 +224,7 @@ struct Said {
     upgrade: bool,
     connection_close: bool,
     connection_keep_alive: bool,
+    secrets: bool,
 }
 
 impl Said {
@@ -224,6 +232,7 @@ impl Said {
         let mut said = Self::default();
         let mut fields = fields(section);
         while let Some(line) = fields.line() {
+            said.secrets |= may_be_secret(line);
             // Most fields are told apart by their first letter, the rest by where the colon is. A
             // name has no colon, so a line that has these bytes before one has that name.
             match line.first().map(u8::to_ascii_lowercase) {

@@ -193,11 +193,21 @@ impl HeadScanner {
                 return Ok(end + 1);
             }
             At::RequestVersion(8) | At::AfterStatus if byte == b'\r' => self.at = At::FirstLineEnd,
+            // Nearly all first lines end and begin like this; others are looked at byte by byte.
+            At::RequestVersion(0) if follows(input, i, b"HTTP/1.1\r\n") => {
+                self.first_line = self.seen + i + 10 - self.leading();
+                self.at = At::FieldStart;
+                return Ok(i + 10);
+            }
             At::RequestVersion(seen) => {
                 version_byte(seen, byte, Reason::MalformedRequestLine)?;
                 self.at = At::RequestVersion(seen + 1);
             }
             At::StatusVersion(8) if byte == b' ' => self.at = At::Status(0),
+            At::StatusVersion(0) if follows(input, i, b"HTTP/1.1 ") => {
+                self.at = At::Status(0);
+                return Ok(i + 9);
+            }
             At::StatusVersion(seen) => {
                 version_byte(seen, byte, Reason::MalformedStatusLine)?;
                 self.at = At::StatusVersion(seen + 1);
@@ -240,6 +250,11 @@ fn whole_fields(input: &[u8], i: usize) -> Option<usize> {
         at = end + 2;
         next = Some(at);
     }
+}
+
+/// Whether `input` goes on with `bytes` at `i`.
+fn follows(input: &[u8], i: usize, bytes: &[u8]) -> bool {
+    input.get(i..).is_some_and(|rest| rest.starts_with(bytes))
 }
 
 /// The byte after a CR.

@@ -53,10 +53,19 @@ enum Kept {
 /// No secret field has a longer name; white space before the colon included.
 const LONGEST_NAME: usize = 64;
 
+/// Whether a field line may hold a secret: its name begins like those below.
+pub(super) fn may_be_secret(line: &[u8]) -> bool {
+    let Some([first, second, third]) = line.first_chunk::<3>() else { return false };
+    // The bit makes capitals small, and harms nothing that a name is made of.
+    matches!(
+        &[first | 0x20, second | 0x20, third | 0x20],
+        b"aut" | b"api" | b"coo" | b"es-" | b"pro" | b"set" | b"x-a"
+    )
+}
+
 /// Where the colon is on a line that may hold a secret.
 fn name_end(line: &[u8]) -> Option<usize> {
-    // The names below begin with one of these.
-    if !matches!(line.first()?.to_ascii_lowercase(), b'a' | b'c' | b'e' | b'p' | b's' | b'x') {
+    if !may_be_secret(line) {
         return None;
     }
     memchr(b':', line.get(..line.len().min(LONGEST_NAME))?)

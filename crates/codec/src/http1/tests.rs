@@ -4,7 +4,7 @@ mod secrets;
 mod smuggling;
 mod splits;
 
-use super::{Eof, Event, Framing, Method, Reason, RequestFramer, ResponseFramer};
+use super::{Eof, Event, Framing, Method, Reason, RequestFramer, ResponseFramer, secret_ranges};
 
 /// An event with the place in the stream it stands at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(super) fn requests(parts: &[&[u8]], limit: usize) -> (Vec<Seen>, Eof) {
             match event {
                 Some(Event::Head(head)) => {
                     assert!(head.bytes.ends_with(b"\r\n\r\n"));
+                    assert!(head.may_hold_secrets || secret_ranges(head.bytes).is_empty());
                     assert!(head.len >= head.bytes.len() && head.len <= total);
                     assert!(head.bytes[..head.first_line_len].ends_with(b"\r\n"));
                     let (head, framing) = (head.bytes.to_vec(), head.framing);
@@ -66,6 +67,7 @@ pub(super) fn responses(parts: &[&[u8]], methods: &[Method], limit: usize) -> (V
             match event {
                 Some(Event::Head(head)) => {
                     assert!(head.bytes.ends_with(b"\r\n\r\n"));
+                    assert!(head.may_hold_secrets || secret_ranges(head.bytes).is_empty());
                     assert_eq!(head.len, head.bytes.len());
                     assert!((100..1000).contains(&head.status));
                     let (head, framing) = (head.bytes.to_vec(), head.framing);

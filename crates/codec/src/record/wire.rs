@@ -2,13 +2,66 @@
 
 use bytes::{Buf, Bytes};
 
-/// Appends a base-128 varint.
-pub(super) fn put_varint(out: &mut impl Extend<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.extend([(value as u8) | 0x80]);
-        value >>= 7;
+/// Fields without long values, on the stack: the parts of a record that differ from read to read.
+/// Writing them is a few stores each; a vector would ask for room at every byte.
+pub(super) struct Fields<const ROOM: usize> {
+    bytes: [u8; ROOM],
+    len: usize,
+}
+
+impl<const ROOM: usize> Fields<ROOM> {
+    pub(super) fn new() -> Fields<ROOM> {
+        Fields { bytes: [0; ROOM], len: 0 }
     }
-    out.extend([value as u8]);
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// One byte. Every user's fields fit its room: their number and lengths don't depend on input.
+    #[inline]
+    pub(super) fn byte(&mut self, byte: u8) {
+        debug_assert!(self.len < ROOM);
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    /// A base-128 varint: at most ten bytes.
+    #[inline]
+    pub(super) fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.byte((value as u8) | 0x80);
+            value >>= 7;
+        }
+        self.byte(value as u8);
+    }
+
+    /// A field with a number for a value.
+    #[inline]
+    pub(super) fn number(&mut self, field: u32, value: u64) {
+        self.varint(u64::from(field) << 3);
+        self.varint(value);
+    }
+
+    /// A field with a short run of bytes for a value.
+    #[inline]
+    pub(super) fn field(&mut self, field: u32, value: &[u8]) {
+        self.length(field, value.len());
+        debug_assert!(self.len + value.len() <= ROOM);
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + value.len()) {
+            place.copy_from_slice(value);
+            self.len += value.len();
+        }
+    }
+
+    /// What stands in front of a field's `length` bytes.
+    #[inline]
+    pub(super) fn length(&mut self, field: u32, length: usize) {
+        self.varint(u64::from(field) << 3 | 2);
+        self.varint(length as u64);
+    }
 }
 
 /// Bytes that `value` takes as a varint.

@@ -1,4 +1,4 @@
-use super::super::secret_ranges;
+use super::super::{Event, Method, RequestFramer, ResponseFramer, secret_ranges};
 
 /// `head` with its secrets blanked.
 fn blanked(head: &str) -> String {
@@ -53,4 +53,32 @@ fn many_secrets_come_in_order() {
     assert_eq!(ranges.len(), 9);
     assert!(ranges.windows(2).all(|pair| pair[0].end <= pair[1].start));
     assert!(!secret_ranges(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").spilled());
+}
+
+#[test]
+fn heads_that_may_hold_secrets_say_so() {
+    let names = "authorization proxy-authorization es-secondary-authorization cookie cookie2 \
+        set-cookie set-cookie2 apikey api-key api_key x-api-key x-api_key x-apikey x-auth-token \
+        x-amz-security-token";
+    let says = |field: &str| {
+        let request = format!("GET / HTTP/1.1\r\nhost: a\r\n{field}\r\n\r\n");
+        let mut requests = RequestFramer::default();
+        let (_, Some(Event::Head(head))) = requests.advance(request.as_bytes()) else {
+            panic!("{request}");
+        };
+        let answer = format!("HTTP/1.1 204 N\r\nserver: a\r\n{field}\r\n\r\n");
+        let mut framer = ResponseFramer::default();
+        let (_, Some(Event::Head(other))) = framer.advance(answer.as_bytes(), Method::Get) else {
+            panic!("{answer}");
+        };
+        assert_eq!(head.may_hold_secrets, other.may_hold_secrets, "{field}");
+        head.may_hold_secrets
+    };
+    for name in names.split_whitespace() {
+        for name in [name.to_owned(), name.to_uppercase()] {
+            let field = format!("{name}: secret");
+            assert!(says(&field) && !secret_ranges(field.as_bytes()).is_empty(), "{name}");
+        }
+    }
+    assert!(!says("content-length: 0") && !says("x-elastic-product: Elasticsearch"));
 }
