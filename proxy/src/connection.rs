@@ -159,6 +159,12 @@ impl<'a> Connection<'a> {
         *self.opaque.lock()
     }
 
+    /// Whether the proxy takes no new connections and waits for those that are open.
+    pub(crate) fn is_draining(&self) -> bool {
+        // The value changes once, and this receiver never says that it has seen it.
+        self.draining.has_changed().unwrap_or(true)
+    }
+
     /// Resolves when the proxy drains and nothing is in progress here.
     pub(crate) async fn drained(&self) {
         let mut draining = self.draining.clone();

@@ -41,6 +41,8 @@ impl Requests {
 pub(crate) struct Copied {
     /// The ids did not fit in front.
     pub ids: IntCounter,
+    /// The read was smaller than the slab that it would have kept.
+    pub small: IntCounter,
     /// A read held parts of several requests, or of a head.
     pub split: IntCounter,
     pub redacted: IntCounter,
@@ -78,6 +80,7 @@ impl Metrics {
             records: counter("records_total", "records made")?,
             copied: Copied {
                 ids: copied.with_label_values(&["ids"]),
+                small: copied.with_label_values(&["small"]),
                 split: copied.with_label_values(&["split"]),
                 redacted: copied.with_label_values(&["redacted"]),
             },

@@ -7,11 +7,15 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use buffer::{ReadSize, Shelf, Slab};
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::io::poll_read_buf;
 
 /// Smallest read: a usual request with its head.
 pub(crate) const LEAST_READ: usize = 8 << 10;
+/// Reads up to this length are recorded as a copy: in place, a record keeps a slab that is several
+/// times as large until the journal has it.
+pub(crate) const SMALL: usize = 2 << 10;
 
 thread_local! {
     /// Slabs for reads that find nothing; a handful serves all idle connections of a thread.
@@ -26,15 +30,12 @@ pub(crate) async fn read(
 ) -> io::Result<Option<Slab>> {
     let slab = poll_fn(|context| {
         SHELF.with_borrow_mut(|shelf| {
-            let mut slab = shelf.take(size.next());
+            let slab = shelf.ready(size.next());
             match poll_read_buf(Pin::new(&mut *from), context, &mut slab.unfilled()) {
                 Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
-                Poll::Ready(Ok(_)) => Poll::Ready(Ok(Some(slab))),
+                Poll::Ready(Ok(_)) => Poll::Ready(Ok(shelf.take())),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    shelf.put(slab);
-                    Poll::Pending
-                }
+                Poll::Pending => Poll::Pending,
             }
         })
     })
@@ -45,9 +46,46 @@ pub(crate) async fn read(
     Ok(slab)
 }
 
+/// Bytes on their way, and what they lie in.
+pub(crate) enum Passing {
+    /// As it was read, and nobody else's.
+    Slab(Slab),
+    /// The journal has them too.
+    Shared(Bytes),
+}
+
+impl Passing {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Passing::Slab(slab) => slab.data(),
+            Passing::Shared(bytes) => bytes,
+        }
+    }
+
+    /// They are where they should go: a slab is free again.
+    pub(crate) fn passed(self) {
+        if let Passing::Slab(slab) = self {
+            SHELF.with_borrow_mut(|shelf| shelf.put(slab));
+        }
+    }
+}
+
 /// Writes all of it, and out of the buffers that TLS has.
 pub(crate) async fn send(to: &mut (impl AsyncWrite + Unpin), data: &[u8]) -> io::Result<()> {
     to.write_all(data).await?;
+    to.flush().await
+}
+
+/// Writes `front` and `data` behind it, together where the stream can.
+pub(crate) async fn send_both(
+    to: &mut (impl AsyncWrite + Unpin),
+    front: &[u8],
+    data: &[u8],
+) -> io::Result<()> {
+    if front.is_empty() {
+        return send(to, data).await;
+    }
+    to.write_all_buf(&mut front.chain(data)).await?;
     to.flush().await
 }
 
@@ -62,7 +100,7 @@ pub(crate) async fn pass_all(
     while let Some(slab) = read(from, &mut size).await? {
         send(to, slab.data()).await?;
         passed.inc_by(slab.len() as u64);
-        SHELF.with_borrow_mut(|shelf| shelf.put(slab.emptied()));
+        SHELF.with_borrow_mut(|shelf| shelf.put(slab));
     }
     to.shutdown().await
 }

@@ -1,8 +1,9 @@
 //! The way of requests: read, frame, record, hold, send on.
 
 use std::collections::VecDeque;
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::ops::Range;
+use std::task::Poll;
 
 use buffer::{ReadSize, Slab};
 use bytes::Bytes;
@@ -14,9 +15,10 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connection::{Connection, Outstanding};
-use crate::pass::{LEAST_READ, read, send};
+use crate::partial_head::PartialHead;
+use crate::pass::{LEAST_READ, Passing, SMALL, read, send_both};
 use crate::refusal::Refusal;
-use crate::tape::{now, shifted};
+use crate::tape::{Secrets, now, shifted};
 use crate::{Durability, WhenFull};
 
 /// How the way of requests ended.
@@ -33,9 +35,22 @@ pub(crate) enum Ended {
 
 /// Bytes on their way to the source, in order.
 struct Parcel {
-    data: Bytes,
+    /// What stands in front of `data` and was blanked where it was read; mostly empty.
+    front: Bytes,
+    data: Passing,
     /// The record that has to be durable first; 0 when none has.
     after: u64,
+}
+
+impl Parcel {
+    fn new(data: Passing, number: u64, urgency: Urgency) -> Parcel {
+        let after = if urgency == Urgency::Held { number } else { 0 };
+        Parcel { front: Bytes::new(), data, after }
+    }
+
+    fn len(&self) -> usize {
+        self.front.len() + self.data.bytes().len()
+    }
 }
 
 /// What kind of request the bytes at hand belong to.
@@ -55,9 +70,8 @@ struct RequestSide {
     kind: Kind,
     first_line: u32,
     head: u32,
-    /// The beginning of a head whose end has not come: not recorded (it may hold half a secret) and
-    /// so not sent on. At most the head limit.
-    partial: Vec<(Bytes, Nanos)>,
+    /// Not recorded, and so not sent on.
+    partial: PartialHead,
 }
 
 /// A stretch of one read that becomes one record.
@@ -66,8 +80,6 @@ struct Stretch {
     end: Option<EndOfMessage>,
     kind: Kind,
 }
-
-type Secrets = SmallVec<[Range<usize>; 4]>;
 
 /// Forwards requests until the client is done, or the journal is.
 pub(crate) async fn forward(
@@ -80,9 +92,18 @@ pub(crate) async fn forward(
     let mut window: VecDeque<Parcel> = VecDeque::new();
     let (mut waiting, mut closed) = (0, false);
     let mut side = RequestSide::new(settings.head_limit);
-    // Made once: making it anew for each read would register and forget a waiter each time.
+    // Made once: making it anew for each read would register and forget a waiter each time. And
+    // asked once, as long as the proxy does not drain.
     let drained = connection.drained();
     tokio::pin!(drained);
+    let mut asked = false;
+    let mut drained = poll_fn(|context| {
+        if asked && !connection.is_draining() {
+            return Poll::Pending;
+        }
+        asked = true;
+        drained.as_mut().poll(context)
+    });
     loop {
         if let Some(ended) = release(connection, source, &mut window, &mut waiting).await {
             return ended;
@@ -102,7 +123,7 @@ pub(crate) async fn forward(
                 Ok(Some(slab)) => {
                     connection.metrics.request_bytes.inc_by(slab.len() as u64);
                     side.take(slab, connection, |parcel| {
-                        waiting += parcel.data.len();
+                        waiting += parcel.len();
                         window.push_back(parcel);
                     });
                 }
@@ -136,13 +157,15 @@ async fn release(
             if connection.settings.when_full == WhenFull::Reject {
                 return Some(Ended::Refused(Refusal::Journal));
             }
-            connection.metrics.uncaptured.inc_by(parcel.data.len() as u64);
+            connection.metrics.uncaptured.inc_by(parcel.len() as u64);
         }
-        *waiting -= parcel.data.len();
-        if let Err(error) = send(source, &parcel.data).await {
+        *waiting -= parcel.len();
+        if let Err(error) = send_both(source, &parcel.front, parcel.data.bytes()).await {
             return Some(Ended::Failed(error));
         }
-        window.pop_front();
+        if let Some(parcel) = window.pop_front() {
+            parcel.data.passed();
+        }
     }
     None
 }
@@ -154,37 +177,40 @@ impl RequestSide {
             kind: Kind::Unknown,
             first_line: 0,
             head: 0,
-            partial: Vec::new(),
+            partial: PartialHead::new(Direction::Read),
         }
     }
 
     /// Frames and records one read, and gives out its parts in order.
     fn take(&mut self, slab: Slab, connection: &Connection<'_>, mut out: impl FnMut(Parcel)) {
         let at = now();
-        let before = self.partial.iter().map(|(data, _)| data.len()).sum::<usize>();
+        let before = self.partial.len();
         let mut secrets = Secrets::new();
         let (stretches, rest) = self.frame(slab.data(), before, at, connection, &mut secrets);
+        let tape = connection.tape;
         if self.partial.is_empty()
-            && secrets.is_empty()
             && let [Stretch { to, end, kind }] = stretches[..]
             && to == slab.len()
         {
             let urgency = urgency(kind, connection);
-            let (data, number) = connection.tape.seal(slab, Direction::Read, at, end, urgency);
-            return out(parcel(data, number, urgency));
+            let direction = Direction::Read;
+            if slab.len() <= SMALL {
+                let number = tape.copy(slab.data(), &secrets, direction, at, end, urgency);
+                return out(Parcel::new(Passing::Slab(slab), number, urgency));
+            }
+            // The record is made in place, secrets blanked; what is sent on begins with a copy.
+            let secret = secrets.iter().map(|range| range.end).max().unwrap_or_default();
+            let front = Bytes::copy_from_slice(&slab.data()[..secret]);
+            let (data, number) = tape.seal(slab, &secrets, direction, at, end, urgency);
+            let data = Passing::Shared(data.slice(secret..));
+            return out(Parcel { front, ..Parcel::new(data, number, urgency) });
         }
         let data = slab.into_data();
         if let Some(first) = stretches.first() {
             let urgency = urgency(first.kind, connection);
-            let mut start = 0;
-            for (piece, at) in self.partial.drain(..) {
-                let blanks = shifted(&secrets, start);
-                start += piece.len();
-                let number =
-                    connection.tape.copy(&piece, &blanks, Direction::Read, at, None, urgency);
-                out(parcel(piece, number, urgency));
-            }
-            connection.tape.seat().release();
+            self.partial.record(tape, &secrets, urgency, |piece, number| {
+                out(Parcel::new(Passing::Shared(piece), number, urgency));
+            });
             connection.keep_half_head(false);
         }
         let mut start = 0;
@@ -192,14 +218,13 @@ impl RequestSide {
             let urgency = urgency(kind, connection);
             let piece = data.slice(start..to);
             let blanks = shifted(&secrets, before + start);
-            let number = connection.tape.copy(&piece, &blanks, Direction::Read, at, end, urgency);
-            out(parcel(piece, number, urgency));
+            let number = tape.copy(&piece, &blanks, Direction::Read, at, end, urgency);
+            out(Parcel::new(Passing::Shared(piece), number, urgency));
             start = to;
         }
         if rest {
-            connection.tape.seat().keep_back(at);
             connection.keep_half_head(true);
-            self.partial.push((data.slice(start..), at));
+            self.partial.keep_back(data.slice(start..), at, tape);
         }
     }
 
@@ -228,9 +253,11 @@ impl RequestSide {
             position += step;
             match event {
                 Some(Event::Head(head)) => {
-                    let from = (before + position).saturating_sub(head.bytes.len());
-                    let found = secret_ranges(head.bytes);
-                    secrets.extend(found.into_iter().map(|r| from + r.start..from + r.end));
+                    if head.may_hold_secrets {
+                        let from = (before + position).saturating_sub(head.bytes.len());
+                        let found = secret_ranges(head.bytes);
+                        secrets.extend(found.into_iter().map(|r| from + r.start..from + r.end));
+                    }
                     self.kind = kind(&head);
                     self.first_line = head.first_line_len as u32;
                     self.head = head.len as u32;
@@ -258,7 +285,7 @@ impl RequestSide {
             secrets.extend(
                 found.into_iter().map(|r| before + start + r.start..before + start + r.end),
             );
-            secrets.extend(self.partial_secrets());
+            secrets.extend(self.partial.secrets());
         }
         if start == data.len() {
             return (stretches, false);
@@ -270,24 +297,11 @@ impl RequestSide {
         (stretches, rest)
     }
 
-    /// Secrets in a partial head that will never be complete.
-    fn partial_secrets(&self) -> Secrets {
-        let head: Vec<u8> =
-            self.partial.iter().flat_map(|(data, _)| data.iter().copied()).collect();
-        secret_ranges(&head)
-    }
-
     /// The client is gone: what it left of a head is recorded, less its secrets, and goes nowhere.
     fn give_up(&mut self, connection: &Connection<'_>) {
-        let secrets = self.partial_secrets();
-        let mut start = 0;
-        for (piece, at) in self.partial.drain(..) {
-            let blanks = shifted(&secrets, start);
-            start += piece.len();
-            let tape = connection.tape;
-            tape.copy(&piece, &blanks, Direction::Read, at, None, Urgency::Follows);
-        }
-        connection.tape.seat().release();
+        let secrets = self.partial.secrets();
+        let urgency = Urgency::Follows;
+        self.partial.record(connection.tape, &secrets, urgency, |_, _| {});
     }
 }
 
@@ -315,9 +329,4 @@ fn urgency(kind: Kind, connection: &Connection<'_>) -> Urgency {
         (Kind::Read, _) | (_, Durability::None) => Urgency::Follows,
         _ => Urgency::Held,
     }
-}
-
-fn parcel(data: Bytes, number: u64, urgency: Urgency) -> Parcel {
-    let after = if urgency == Urgency::Held { number } else { 0 };
-    Parcel { data, after }
 }

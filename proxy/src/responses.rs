@@ -6,28 +6,28 @@
 use std::io;
 
 use buffer::{ReadSize, Slab};
-use bytes::Bytes;
 use codec::http1::{Eof, Event, Method, Reason, ResponseFramer, secret_ranges};
-use codec::record::{Direction, Nanos};
+use codec::record::Direction;
 use journal::Urgency;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::connection::Connection;
-use crate::pass::{LEAST_READ, read, send};
-use crate::tape::{now, shifted};
+use crate::partial_head::PartialHead;
+use crate::pass::{LEAST_READ, Passing, SMALL, read, send};
+use crate::tape::{Secrets, now, shifted};
 use crate::{Durability, Hold};
 
 /// The answer direction of a connection.
 pub(crate) struct ResponseSide {
     framer: ResponseFramer,
     in_body: bool,
-    /// The beginning of a head whose end has not come: sent on, not recorded yet.
-    partial: Vec<(Bytes, Nanos)>,
+    /// Sent on, not recorded yet.
+    partial: PartialHead,
 }
 
 /// What one read of the source comes to.
 struct Taken {
-    data: Bytes,
+    data: Passing,
     /// The record that ends the answer to a write; 0 when none does.
     ends_write: u64,
 }
@@ -64,9 +64,10 @@ pub(crate) async fn forward(
             // The answer can't be vouched for: the client sees a connection that broke.
             return Err(io::Error::other("the answer did not reach the journal"));
         }
-        if client_is_there && send(client, &taken.data).await.is_err() {
+        if client_is_there && send(client, taken.data.bytes()).await.is_err() {
             client_is_there = false;
         }
+        taken.data.passed();
         if !client_is_there && !connection.awaits_answers() {
             return Ok(());
         }
@@ -81,7 +82,7 @@ pub(crate) async fn forward(
 impl ResponseSide {
     fn new(head_limit: usize) -> ResponseSide {
         let framer = ResponseFramer::new(head_limit);
-        ResponseSide { framer, in_body: false, partial: Vec::new() }
+        ResponseSide { framer, in_body: false, partial: PartialHead::new(Direction::Write) }
     }
 
     /// Whether no answer is in progress, as far as is known.
@@ -91,27 +92,34 @@ impl ResponseSide {
 
     fn take(&mut self, slab: Slab, connection: &Connection<'_>, holds: bool) -> Taken {
         let at = now();
-        let mut secrets: Vec<std::ops::Range<usize>> = Vec::new();
-        let before = self.partial.iter().map(|(data, _)| data.len()).sum::<usize>();
+        let mut secrets = Secrets::new();
+        let before = self.partial.len();
+        let tape = connection.tape;
         let (start, ends_write) = self.frame(slab.data(), before, connection, &mut secrets);
         let urgency = if holds && ends_write { Urgency::Held } else { Urgency::Follows };
         let waits = |number| if urgency == Urgency::Held { number } else { 0 };
-        if self.partial.is_empty() && secrets.is_empty() && start == slab.len() {
-            let (data, number) = connection.tape.seal(slab, Direction::Write, at, None, urgency);
-            return Taken { data, ends_write: waits(number) };
+        if self.partial.is_empty() && start == slab.len() {
+            if slab.len() <= SMALL {
+                let (data, direction) = (slab.data(), Direction::Write);
+                let number = tape.copy(data, &secrets, direction, at, None, urgency);
+                return Taken { data: Passing::Slab(slab), ends_write: waits(number) };
+            }
+            if secrets.is_empty() {
+                let (data, number) = tape.seal(slab, &[], Direction::Write, at, None, urgency);
+                return Taken { data: Passing::Shared(data), ends_write: waits(number) };
+            }
         }
         let data = slab.into_data();
         let mut number = 0;
         if start > 0 {
             self.record_partial(connection, &secrets);
             let blanks = shifted(&secrets, before);
-            let (tape, piece) = (connection.tape, &data[..start]);
-            number = tape.copy(piece, &blanks, Direction::Write, at, None, urgency);
+            number = tape.copy(&data[..start], &blanks, Direction::Write, at, None, urgency);
         }
         if start < data.len() {
-            connection.tape.seat().keep_back(at);
-            self.partial.push((data.slice(start..), at));
+            self.partial.keep_back(data.slice(start..), at, tape);
         }
+        let data = Passing::Shared(data);
         Taken { data, ends_write: if number > 0 { waits(number) } else { 0 } }
     }
 
@@ -122,7 +130,7 @@ impl ResponseSide {
         data: &[u8],
         before: usize,
         connection: &Connection<'_>,
-        secrets: &mut Vec<std::ops::Range<usize>>,
+        secrets: &mut Secrets,
     ) -> (usize, bool) {
         let (mut position, mut start, mut ends_write) = (0, 0, false);
         if connection.opaque().is_some() {
@@ -134,9 +142,11 @@ impl ResponseSide {
             position += step;
             match event {
                 Some(Event::Head(head)) => {
-                    let from = (before + position).saturating_sub(head.bytes.len());
-                    let found = secret_ranges(head.bytes);
-                    secrets.extend(found.into_iter().map(|r| from + r.start..from + r.end));
+                    if head.may_hold_secrets {
+                        let from = (before + position).saturating_sub(head.bytes.len());
+                        let found = secret_ranges(head.bytes);
+                        secrets.extend(found.into_iter().map(|r| from + r.start..from + r.end));
+                    }
                     self.in_body = !head.interim;
                     if head.upgrade {
                         connection.turned_opaque(Reason::Upgraded);
@@ -168,29 +178,15 @@ impl ResponseSide {
 
     /// The source has closed.
     fn finish(&mut self, connection: &Connection<'_>) {
-        let secrets = self.partial_secrets();
+        let secrets = self.partial.secrets();
         self.record_partial(connection, &secrets);
         if self.framer.finish() == Eof::End {
             connection.answered();
         }
     }
 
-    fn partial_secrets(&self) -> Vec<std::ops::Range<usize>> {
-        let head: Vec<u8> =
-            self.partial.iter().flat_map(|(data, _)| data.iter().copied()).collect();
-        secret_ranges(&head).into_vec()
-    }
-
-    fn record_partial(&mut self, connection: &Connection<'_>, secrets: &[std::ops::Range<usize>]) {
-        let mut start = 0;
-        for (piece, at) in self.partial.drain(..) {
-            let blanks = shifted(secrets, start);
-            start += piece.len();
-            let tape = connection.tape;
-            tape.copy(&piece, &blanks, Direction::Write, at, None, Urgency::Follows);
-        }
-        if start > 0 {
-            connection.tape.seat().release();
-        }
+    fn record_partial(&mut self, connection: &Connection<'_>, secrets: &Secrets) {
+        let urgency = Urgency::Follows;
+        self.partial.record(connection.tape, secrets, urgency, |_, _| {});
     }
 }

@@ -11,11 +11,22 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub(crate) struct Seat {
     connection: String,
-    /// When the oldest bytes were read that are not handed to the journal yet.
-    kept_back: AtomicU64,
+    /// When the oldest bytes were read that are not handed to the journal yet, by why they aren't.
+    kept_back: [AtomicU64; 3],
     /// When the oldest write without an answer began.
     open_write: AtomicU64,
     pub(crate) records: AtomicU64,
+}
+
+/// Why bytes that were read are not handed to the journal yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeptBack {
+    /// A request's head is not complete.
+    RequestHead,
+    /// An answer's head is not complete.
+    AnswerHead,
+    /// The journal's queue is full.
+    Backlog,
 }
 
 /// All seats. Touched when a connection begins and ends, and once a heartbeat.
@@ -50,7 +61,7 @@ impl Roster {
         let key = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         let seat = Arc::new(Seat {
             connection: format!("{node}-{key:x}"),
-            kept_back: AtomicU64::new(0),
+            kept_back: Default::default(),
             open_write: AtomicU64::new(0),
             records: AtomicU64::new(0),
         });
@@ -68,7 +79,9 @@ impl Roster {
         };
         for seat in seats.values() {
             census.records += seat.records.load(Ordering::Relaxed);
-            census.kept_back = older(census.kept_back, seat.kept_back.load(Ordering::Acquire));
+            for kept_back in &seat.kept_back {
+                census.kept_back = older(census.kept_back, kept_back.load(Ordering::Acquire));
+            }
             census.open_write = older(census.open_write, seat.open_write.load(Ordering::Acquire));
         }
         census
@@ -88,13 +101,14 @@ impl Seat {
     }
 
     /// Bytes that were read at `at` are not in the journal's hands yet.
-    pub(crate) fn keep_back(&self, at: Nanos) {
-        let _ = self.kept_back.compare_exchange(0, at, Ordering::AcqRel, Ordering::Acquire);
+    pub(crate) fn keep_back(&self, why: KeptBack, at: Nanos) {
+        let since = &self.kept_back[why as usize];
+        let _ = since.compare_exchange(0, at, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Nothing is kept back any more.
-    pub(crate) fn release(&self) {
-        self.kept_back.store(0, Ordering::Release);
+    /// Nothing is kept back for that reason any more.
+    pub(crate) fn release(&self, why: KeptBack) {
+        self.kept_back[why as usize].store(0, Ordering::Release);
     }
 
     /// Since when a write is open; 0 when none is.

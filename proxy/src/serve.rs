@@ -20,8 +20,8 @@ use crate::tape::now;
 pub(crate) async fn serve(connection: &Connection<'_>, client: Stream, source: io::Result<Source>) {
     connection.tape.connect(now());
     match source {
-        Ok(Source::Plain(source)) => exchange(connection, client, source).await,
-        Ok(Source::Tls(source)) => exchange(connection, client, source).await,
+        Ok(Source::Plain(source)) => exchange(connection, client, source.into_split()).await,
+        Ok(Source::Tls(source)) => exchange(connection, client, tokio::io::split(source)).await,
         Err(error) => {
             tracing::warn!(%error, "the source can't be reached");
             connection.metrics.source_failures.with_label_values(&["connect"]).inc();
@@ -36,10 +36,9 @@ pub(crate) async fn serve(connection: &Connection<'_>, client: Stream, source: i
 async fn exchange(
     connection: &Connection<'_>,
     client: Stream,
-    source: impl AsyncRead + AsyncWrite + Unpin,
+    (mut from_source, mut to_source): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
 ) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_source, mut to_source) = tokio::io::split(source);
     let ended = {
         let answers = responses::forward(connection, &mut from_source, &mut to_client);
         let requests = requests::forward(connection, &mut from_client, &mut to_source);
@@ -120,8 +119,12 @@ pub(crate) async fn pass(
     source: io::Result<Source>,
 ) {
     match source {
-        Ok(Source::Plain(source)) => both_ways(settings, metrics, client, source).await,
-        Ok(Source::Tls(source)) => both_ways(settings, metrics, client, source).await,
+        Ok(Source::Plain(source)) => {
+            both_ways(settings, metrics, client, source.into_split()).await;
+        }
+        Ok(Source::Tls(source)) => {
+            both_ways(settings, metrics, client, tokio::io::split(source)).await;
+        }
         Err(error) => {
             tracing::warn!(%error, "the source can't be reached");
             metrics.source_failures.with_label_values(&["connect"]).inc();
@@ -134,10 +137,9 @@ async fn both_ways(
     settings: &Settings,
     metrics: &Metrics,
     client: Stream,
-    source: impl AsyncRead + AsyncWrite + Unpin,
+    (mut from_source, mut to_source): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
 ) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_source, mut to_source) = tokio::io::split(source);
     let requests =
         pass_all(&mut from_client, &mut to_source, settings.read_size, &metrics.request_bytes);
     let answers =

@@ -4,13 +4,14 @@
 //! journal in the order of their numbers: while the journal is full they wait in the backlog, and
 //! neither direction reads on until it is empty (so the backlog holds a few reads at most).
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use buffer::{Slab, join};
+use buffer::{Roll, Slab, join};
 use bytes::Bytes;
 use codec::record::{self, Direction, EndOfMessage, Envelope, Nanos};
 use journal::{AppendError, Appender, Lane, Urgency};
@@ -18,10 +19,15 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::metrics::Metrics;
-use crate::roster::Seat;
+use crate::pass::SMALL;
+use crate::roster::{KeptBack, Seat};
 
-/// Ranges of secrets in some bytes; they are blanked in the record, not in what is sent on.
-pub(crate) type Secrets = [Range<usize>];
+/// Ranges of secrets in some bytes: blanked in the record, not in what is sent on.
+pub(crate) type Secrets = SmallVec<[Range<usize>; 4]>;
+
+thread_local! {
+    static ROLL: RefCell<Roll> = RefCell::default();
+}
 
 /// The recorder of a connection.
 pub(crate) struct Tape {
@@ -81,11 +87,12 @@ impl Tape {
         self.state.lock().broken || self.lane.durable().is_lost()
     }
 
-    /// A whole slab as one record around the very bytes that are sent on. Returns them and the
-    /// record's number.
+    /// A whole slab as one record around the very bytes that were read, its secrets blanked.
+    /// Returns those bytes and the record's number.
     pub(crate) fn seal(
         &self,
-        slab: Slab,
+        mut slab: Slab,
+        secrets: &[Range<usize>],
         direction: Direction,
         at: Nanos,
         end: Option<EndOfMessage>,
@@ -93,6 +100,7 @@ impl Tape {
     ) -> (Bytes, u64) {
         let mut state = self.state.lock();
         let (prefix, suffix, number) = state.around(direction, at, slab.len(), end);
+        blank(slab.data_mut(), secrets);
         let sealed = slab.seal(&prefix, &suffix);
         if sealed.copied {
             self.metrics.copied.ids.inc();
@@ -105,7 +113,7 @@ impl Tape {
     pub(crate) fn copy(
         &self,
         data: &[u8],
-        secrets: &Secrets,
+        secrets: &[Range<usize>],
         direction: Direction,
         at: Nanos,
         end: Option<EndOfMessage>,
@@ -114,12 +122,17 @@ impl Tape {
         let mut state = self.state.lock();
         let (prefix, suffix, number) = state.around(direction, at, data.len(), end);
         let copied = &self.metrics.copied;
-        if secrets.is_empty() {
-            copied.split.inc()
+        let mut record = if data.len() <= SMALL {
+            copied.small.inc();
+            ROLL.with_borrow_mut(|roll| roll.join(&prefix, data, &suffix))
         } else {
-            copied.redacted.inc()
-        }
-        let mut record = join(&prefix, data, &suffix);
+            if secrets.is_empty() {
+                copied.split.inc()
+            } else {
+                copied.redacted.inc()
+            }
+            join(&prefix, data, &suffix)
+        };
         blank(&mut record[prefix.len()..prefix.len() + data.len()], secrets);
         self.append(&mut state, number, record.freeze(), urgency);
         number
@@ -161,7 +174,7 @@ impl Tape {
         match self.journal.append(&self.lane, number, record, urgency) {
             Ok(()) => {}
             Err(AppendError::Full(record)) => {
-                self.seat.keep_back(now());
+                self.seat.keep_back(KeptBack::Backlog, now());
                 state.backlog.push_back((number, record, urgency));
             }
             Err(error) => self.break_off(state, &error),
@@ -176,7 +189,7 @@ impl Tape {
         for _ in state.backlog.drain(..) {
             self.drop_record("journal");
         }
-        self.seat.release();
+        self.seat.release(KeptBack::Backlog);
     }
 
     fn drop_record(&self, reason: &str) {
@@ -211,7 +224,7 @@ impl Tape {
                 Err(error) => self.break_off(&mut state, &error),
             }
         }
-        self.seat.release();
+        self.seat.release(KeptBack::Backlog);
         false
     }
 
@@ -248,13 +261,13 @@ impl State {
 }
 
 /// The ranges that lie in bytes which begin at `start`, counted from there.
-pub(crate) fn shifted(secrets: &Secrets, start: usize) -> SmallVec<[Range<usize>; 4]> {
+pub(crate) fn shifted(secrets: &[Range<usize>], start: usize) -> Secrets {
     let inside = secrets.iter().filter(|range| range.end > start);
     inside.map(|range| range.start.saturating_sub(start)..range.end - start).collect()
 }
 
 /// Puts `*` over every byte of a secret. Ranges may reach beyond the data.
-fn blank(data: &mut [u8], secrets: &Secrets) {
+fn blank(data: &mut [u8], secrets: &[Range<usize>]) {
     for range in secrets {
         let (start, end) = (range.start.min(data.len()), range.end.min(data.len()));
         data[start..end].fill(b'*');

@@ -86,6 +86,34 @@ async fn secrets_reach_the_source_and_not_the_journal_wherever_the_head_is_cut()
     }
 }
 
+/// Small reads are recorded as a copy, larger ones where they were read to.
+#[tokio::test]
+async fn secrets_stay_out_of_the_journal_whatever_the_length_of_the_read() {
+    let stage = Stage::new(ScriptedSource::answering(OK).await.unwrap()).await;
+    let lengths = [1, 500, 1900, 2000, 2048, 2100, 5000, 9000, 70_000];
+    let request = |secret: &str, length: usize| {
+        let body = "b".repeat(length);
+        format!(
+            "PUT /i/_doc/1 HTTP/1.1\r\nx-api-key: {secret}\r\nhost: a\r\nauthorization: Basic {secret}\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+    };
+    for (number, length) in lengths.into_iter().enumerate() {
+        let mut client = stage.client().await;
+        let sent = request("c2VjcmV0", length);
+        client.write_all(sent.as_bytes()).await.unwrap();
+        assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+        drop(client);
+        let arrived = stage.source.wait_for_end(number).await.unwrap();
+        assert_eq!(arrived, sent.as_bytes(), "{length}");
+    }
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    for (number, length) in lengths.into_iter().enumerate() {
+        let recorded = String::from_utf8(captured.requests(number)).unwrap();
+        assert_eq!(recorded, request("********", length), "{length}");
+    }
+}
+
 #[tokio::test]
 async fn ambiguous_framing_passes_untouched_held_and_counted() {
     for (bytes, reason) in [

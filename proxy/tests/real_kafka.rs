@@ -70,10 +70,16 @@ async fn a_body_is_handed_to_kafka_where_it_was_read_to() {
     };
     let proxy = CaptureProxy::start(Settings::load(flags, []).unwrap()).await.unwrap();
     let body = vec![b'x'; 4 << 20];
-    let head = format!("POST /_bulk HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
+    // With a secret in its head, which is blanked in the record and sent on.
+    let head = format!(
+        "POST /_bulk HTTP/1.1\r\nhost: a\r\nauthorization: Basic c2VjcmV0\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     let mut client = TcpStream::connect(proxy.address).await.unwrap();
     client.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
     assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    let sent = source.wait_for(0, head.len()).await.unwrap();
+    assert!(sent.starts_with(head.as_bytes()));
     // Reports name the address of the slab that the socket was read into; none was another.
     assert_eq!(proxy.moved_records(), 0);
     let mut admin = TcpStream::connect(proxy.admin.unwrap()).await.unwrap();

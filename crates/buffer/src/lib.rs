@@ -3,17 +3,20 @@
 //! - [`Slab`]: one allocation with room in front of and behind what was read, so that a record can
 //!   be built around the bytes without moving them.
 //! - [`ReadSize`]: how large the next slab of a direction should be.
+//! - [`Roll`]: small records, one behind the other in one allocation.
 //! - [`Shelf`]: slabs that were prepared and not needed, so that an idle connection holds none.
 //!
-//! No I/O, no clock. Nothing here copies a byte of a body except [`Slab::seal`] when the room in
-//! front is too small, and then it says so.
+//! No I/O, no clock. [`Roll`] and [`join`] copy; of the others only [`Slab::seal`] does, when the room
+//! in front is too small, and then it says so.
 
 #![forbid(unsafe_code)]
 
 mod read_size;
+mod roll;
 mod shelf;
 mod slab;
 
 pub use read_size::ReadSize;
+pub use roll::Roll;
 pub use shelf::Shelf;
 pub use slab::{HEADROOM, Sealed, Slab, TAILROOM, join};

@@ -64,6 +64,11 @@ impl Slab {
         &self.bytes[HEADROOM..]
     }
 
+    /// The data read so far, to be changed before it is sealed.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[HEADROOM..]
+    }
+
     /// Bytes of data read so far.
     pub fn len(&self) -> usize {
         self.bytes.len() - HEADROOM
