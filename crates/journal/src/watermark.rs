@@ -5,7 +5,6 @@
 //! task of the connection.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
@@ -29,10 +28,6 @@ pub struct Watermark {
 }
 
 impl Watermark {
-    pub fn new() -> Arc<Watermark> {
-        Arc::new(Watermark::default())
-    }
-
     /// Everything up to this number is durable.
     pub fn durable(&self) -> u64 {
         self.durable.load(Ordering::Acquire)
@@ -81,11 +76,13 @@ impl Watermark {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[tokio::test]
     async fn a_waiter_is_told_of_durability_and_of_loss() {
-        let mark = Watermark::new();
+        let mark = Arc::new(Watermark::default());
         let waiting = tokio::spawn({
             let mark = mark.clone();
             async move { (mark.reached(3).await, mark.reached(4).await) }

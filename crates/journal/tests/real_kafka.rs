@@ -55,8 +55,7 @@ async fn a_real_topic_keeps_the_promises_of_a_journal() {
     assert_eq!(numbers, [1, 2, 3]);
 }
 
-/// Every delivery report names the address that was handed over: nothing was copied on the way.
-/// Small records too, which librdkafka copies unless told otherwise.
+/// Every delivery report names the address that was handed over: no record was moved on the way.
 async fn bytes_are_handed_over_where_they_lie(url: &JournalUrl) {
     let appender = conformance::open(url).await;
     let lane = appender.lane("p");

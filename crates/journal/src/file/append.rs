@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::format::{self, FRAME_HEADER, MAX_BODY, SEGMENT_HEADER};
 use super::segment::{self, Segment};
-use crate::{AppendError, AppendSettings, Lane, Urgency, Watermark};
+use crate::{AppendError, AppendSettings, Lane, Urgency};
 
 /// The writing end of a file journal.
 #[derive(Debug)]
@@ -48,10 +48,9 @@ struct Queue {
 
 #[derive(Debug)]
 struct Pending {
-    key: Arc<[u8]>,
+    lane: Lane,
     record: Bytes,
     number: u64,
-    durable: Arc<Watermark>,
 }
 
 impl FileAppender {
@@ -86,8 +85,8 @@ impl FileAppender {
         record: Bytes,
         urgency: Urgency,
     ) -> Result<(), AppendError> {
-        let length = lane.key.len() + record.len();
-        if length > MAX_BODY || lane.key.len() > usize::from(u16::MAX) {
+        let length = lane.key().len() + record.len();
+        if length > MAX_BODY || lane.key().len() > usize::from(u16::MAX) {
             return Err(AppendError::TooLarge { length, most: MAX_BODY });
         }
         let shared = &*self.shared;
@@ -109,12 +108,7 @@ impl FileAppender {
         let idle = queue.pending.is_empty();
         let hurry = urgency == Urgency::Held && !queue.held;
         queue.held |= hurry;
-        queue.pending.push(Pending {
-            key: lane.key.clone(),
-            record,
-            number,
-            durable: lane.durable.clone(),
-        });
+        queue.pending.push(Pending { lane: lane.clone(), record, number });
         drop(queue);
         if idle || hurry {
             shared.came.notify_one();
@@ -193,10 +187,10 @@ fn settle(shared: &Shared, group: &mut Vec<Pending>, durable: bool) {
     let mut wakers = Vec::new();
     let mut bytes = 0;
     for pending in group.drain(..) {
-        bytes += pending.key.len() + pending.record.len();
+        bytes += pending.lane.key().len() + pending.record.len();
         wakers.extend(match durable {
-            true => pending.durable.raise(pending.number),
-            false => pending.durable.lose(),
+            true => pending.lane.durable().raise(pending.number),
+            false => pending.lane.durable().lose(),
         });
     }
     shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
@@ -206,7 +200,7 @@ fn settle(shared: &Shared, group: &mut Vec<Pending>, durable: bool) {
 
 impl Pending {
     fn frame(&self) -> usize {
-        FRAME_HEADER + self.key.len() + self.record.len()
+        FRAME_HEADER + self.lane.key().len() + self.record.len()
     }
 }
 
@@ -262,11 +256,11 @@ impl Log {
             self.roll()?;
         }
         let headers: Vec<[u8; FRAME_HEADER]> =
-            group.iter().map(|p| format::frame_header(&p.key, &p.record)).collect();
+            group.iter().map(|p| format::frame_header(p.lane.key(), &p.record)).collect();
         let mut slices = Vec::with_capacity(group.len() * 3);
         for (pending, header) in group.iter().zip(&headers) {
             slices.push(IoSlice::new(header));
-            slices.push(IoSlice::new(&pending.key));
+            slices.push(IoSlice::new(pending.lane.key()));
             slices.push(IoSlice::new(&pending.record));
         }
         let written = write_all(&mut self.file, &mut slices);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -18,8 +18,13 @@ use tokio::sync::Notify;
 use super::produce::{Message, Producer, SendError};
 use crate::{AppendError, AppendSettings, Lane, Urgency};
 
-/// Gathered records that are handed over without waiting longer.
-const GATHER: usize = 256;
+/// Gathered records, and bytes of them, that are handed over without waiting longer. The bytes fit
+/// a processor's cache: librdkafka's thread reads them again for their checksum and to send them.
+const GATHER: usize = 1024;
+const GATHER_BYTES: usize = 256 << 10;
+/// Records up to this length are copied into their batch by librdkafka: a reference costs it a part
+/// of its own in every checksum and every call to the kernel. Larger ones are never copied.
+const COPIED: usize = 2600;
 /// Brokers take messages of 1 MiB with their frame, unless told otherwise.
 const MAX_RECORD: usize = 1_000_000;
 /// How long brokers have to answer before a journal is called unreachable.
@@ -41,33 +46,66 @@ struct Core {
     /// Records that nobody waits for gather here for a few milliseconds, so that librdkafka gets
     /// them together: a hand-over of its own for each costs its thread a wake-up. A held record
     /// takes all of them along.
-    gathered: Mutex<VecDeque<Message>>,
+    gathered: Mutex<Gathered>,
     room: Notify,
     closed: AtomicBool,
 }
 
+#[derive(Debug, Default)]
+struct Gathered {
+    messages: VecDeque<Message>,
+    bytes: usize,
+    /// When the first of them came.
+    since: Option<Instant>,
+}
+
+impl Gathered {
+    fn put(&mut self, message: Message) {
+        self.bytes += message.record.len();
+        self.messages.push_back(message);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn is_enough(&self) -> bool {
+        self.messages.len() >= GATHER || self.bytes >= GATHER_BYTES
+    }
+}
+
 impl Core {
     /// Hands over what has gathered, in order; what does not fit stays for the next time.
-    fn hand_over(&self, gathered: &mut VecDeque<Message>) {
-        while let Some(message) = gathered.pop_front() {
+    fn hand_over(&self, gathered: &mut Gathered) {
+        while let Some(message) = gathered.messages.pop_front() {
+            let length = message.record.len();
             match self.producer.send(message) {
                 Ok(()) => {}
-                Err(SendError::Full(message)) => return gathered.push_front(message),
+                Err(SendError::Full(message)) => return gathered.messages.push_front(message),
                 Err(SendError::Refused(reason)) => {
                     tracing::error!(reason, "librdkafka refused a record");
                 }
             }
+            gathered.bytes -= length;
         }
+        gathered.since = None;
     }
 
-    /// The poller thread: hands over, serves delivery reports, and wakes who waits for them.
+    /// The poller thread: hands over what has gathered for long enough, serves delivery reports, and
+    /// wakes who waits for them.
     fn poll(&self, linger: Duration) {
-        let mut busy = false;
+        let idle = linger * 10;
+        let mut patience = idle;
         while !self.closed.load(Ordering::Acquire) {
-            self.producer.poll(if busy { linger } else { linger * 10 });
+            self.producer.poll(patience);
             let mut gathered = self.gathered.lock();
-            busy = !gathered.is_empty();
-            self.hand_over(&mut gathered);
+            // Reports come with every answer of the broker; to hand over as often would be to send
+            // a handful of records each time.
+            patience = match gathered.since.map(|since| since.elapsed()) {
+                None => idle,
+                Some(age) if age < linger => linger - age,
+                Some(_) => {
+                    self.hand_over(&mut gathered);
+                    linger
+                }
+            };
             drop(gathered);
             self.room.notify_waiters();
         }
@@ -87,7 +125,7 @@ impl KafkaAppender {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("message.timeout.ms", "0")
-            .set("message.copy.max.bytes", "0")
+            .set("message.copy.max.bytes", COPIED.to_string())
             .set("linger.ms", "0")
             // One request in flight: what comes while it is on its way goes together in the next.
             // So a lone record waits for nobody, and a thousand share a few requests.
@@ -147,14 +185,8 @@ impl KafkaAppender {
         }
         waiting.fetch_add(record.len(), Ordering::Relaxed);
         let mut gathered = self.core.gathered.lock();
-        gathered.push_back(Message {
-            partition: lane.partition,
-            key: lane.key.clone(),
-            number,
-            record,
-            durable: lane.durable.clone(),
-        });
-        if urgency == Urgency::Held || gathered.len() >= GATHER {
+        gathered.put(Message { lane: lane.clone(), number, record });
+        if urgency == Urgency::Held || gathered.is_enough() {
             self.core.hand_over(&mut gathered);
         }
         Ok(())

@@ -4,7 +4,8 @@
 //! its delivery report. So that the memory stays and does not change until then, the record's
 //! [`Bytes`] (immutable, reference-counted) are parked in a box whose address travels as the
 //! message's opaque pointer; the delivery report gives it back, exactly once, and drops it.
-//! `message.copy.max.bytes=0` keeps librdkafka from copying small records behind our back.
+//! `message.copy.max.bytes` says up to which length librdkafka copies a record into its batch; the
+//! record itself stays where it is.
 
 #![allow(unsafe_code)]
 
@@ -20,14 +21,7 @@ use parking_lot::Mutex;
 use rdkafka::bindings as sys;
 use rdkafka::config::ClientConfig;
 
-use crate::Watermark;
-
-/// A record on its way, owned by librdkafka until the delivery report.
-struct Parked {
-    record: Bytes,
-    number: u64,
-    durable: Arc<Watermark>,
-}
+use crate::Lane;
 
 /// What delivery reports add up to, between two polls.
 #[derive(Debug, Default)]
@@ -94,10 +88,11 @@ impl Producer {
     /// Hands a record over, whose bytes the caller has counted as waiting. Gives it back when the
     /// queue is full.
     pub(super) fn send(&self, message: Message) -> Result<(), SendError> {
-        let Message { partition, key, number, record, durable } = message;
-        let (data, length) = (record.as_ptr(), record.len());
-        let parked = Box::into_raw(Box::new(Parked { record, number, durable }));
-        // SAFETY: `data` points into `parked.record`, which is immutable and stays alive until the
+        let (data, length) = (message.record.as_ptr(), message.record.len());
+        let (key, partition) = (message.lane.key(), message.lane.partition());
+        let (key, key_length) = (key.as_ptr(), key.len());
+        let parked = Box::into_raw(Box::new(message));
+        // SAFETY: `data` points into the parked message's record, which is immutable and stays alive until the
         // delivery report takes the box back (or until we do, below, when the call fails and there
         // will be no report). librdkafka only reads the payload; the key is copied by it.
         let code = unsafe {
@@ -107,8 +102,8 @@ impl Producer {
                 0,
                 data.cast_mut().cast(),
                 length,
-                key.as_ptr().cast(),
-                key.len(),
+                key.cast(),
+                key_length,
                 parked.cast(),
             )
         };
@@ -120,13 +115,12 @@ impl Producer {
         // SAFETY: reads a thread-local of librdkafka.
         match unsafe { sys::rd_kafka_last_error() } {
             sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
-                let Parked { record, number, durable } = *parked;
-                Err(SendError::Full(Message { partition, key, number, record, durable }))
+                Err(SendError::Full(*parked))
             }
             error => {
                 self.reports.waiting_bytes.fetch_sub(length, Ordering::Relaxed);
                 self.reports.lost.fetch_add(1, Ordering::Relaxed);
-                self.reports.wakers.lock().extend(parked.durable.lose());
+                self.reports.wakers.lock().extend(parked.lane.durable().lose());
                 Err(SendError::Refused(format!("{error:?}")))
             }
         }
@@ -134,8 +128,10 @@ impl Producer {
 
     /// Serves delivery reports for at most `patience`, then wakes who waited for them.
     pub(super) fn poll(&self, patience: Duration) {
+        // Up, or less than a millisecond would be no patience at all.
+        let patience = c_int::try_from(patience.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX);
         // SAFETY: `client` is live. Callbacks run in here, on this thread.
-        unsafe { sys::rd_kafka_poll(self.client, patience.as_millis() as c_int) };
+        unsafe { sys::rd_kafka_poll(self.client, patience) };
         let wakers = std::mem::take(&mut *self.reports.wakers.lock());
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -166,14 +162,12 @@ impl Drop for Producer {
     }
 }
 
-/// A record and where it goes.
+/// A record and where it goes. On its way it is parked in a box that librdkafka has the address of.
 #[derive(Debug)]
 pub(super) struct Message {
-    pub partition: i32,
-    pub key: Arc<[u8]>,
+    pub lane: Lane,
     pub number: u64,
     pub record: Bytes,
-    pub durable: Arc<Watermark>,
 }
 
 /// Why a record was not handed over.
@@ -216,7 +210,7 @@ unsafe extern "C" fn delivered(
     // each message is reported exactly once. The client's opaque is the Reports it was made with.
     let (message, parked, reports) = unsafe {
         let message = &*message;
-        let parked = Box::from_raw(message._private.cast::<Parked>());
+        let parked = Box::from_raw(message._private.cast::<Message>());
         (message, parked, &*opaque.cast::<Reports>())
     };
     reports.waiting_bytes.fetch_sub(parked.record.len(), Ordering::Relaxed);
@@ -225,10 +219,10 @@ unsafe extern "C" fn delivered(
     }
     let waker = if message.err == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
         reports.delivered.fetch_add(1, Ordering::Relaxed);
-        parked.durable.raise(parked.number)
+        parked.lane.durable().raise(parked.number)
     } else {
         reports.lost.fetch_add(1, Ordering::Relaxed);
-        parked.durable.lose()
+        parked.lane.durable().lose()
     };
     if let Some(waker) = waker {
         reports.wakers.lock().push(waker);
