@@ -1,10 +1,9 @@
-//! What Godwit reads and writes, as bytes in and values out: capture records, HTTP/1.1 framing, bulk
-//! bodies. No I/O, no clock; nothing here trusts a byte.
+//! What Godwit reads and writes, as bytes in and values out: capture records, HTTP/1.1 framing,
+//! content codings. No I/O, no clock; nothing here trusts a byte.
 
 #![forbid(unsafe_code)]
 
 pub mod body;
 pub mod http1;
-pub mod ndjson;
 pub mod reads;
 pub mod record;
