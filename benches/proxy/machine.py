@@ -15,6 +15,9 @@ RESULTS = ROOT / "benches" / "results"
 SERVERS = ROOT / "benches" / "testbed" / "servers.sh"
 PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "setpriv": "util-linux", "taskset": "util-linux"}
 
+# What is shipped, so what is measured.
+PROFILE = "dist"
+
 Pins = namedtuple("Pins", "proxy load backend kafka")
 
 
@@ -42,10 +45,10 @@ def need(tools):
 def build(skip):
     """Builds what is measured; gives the folder of the programs."""
     if not skip:
-        command = ["cargo", "build", "--release", "-p", "capture-proxy", "-p", "relay"]
+        command = ["cargo", "build", "--profile", PROFILE, "-p", "capture-proxy", "-p", "relay"]
         if subprocess.run(command, cwd=ROOT).returncode:
             fail(70, "cargo could not build capture-proxy and relay")
-    folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / PROFILE
     for program in ("capture-proxy", "relay"):
         if not (folder / program).exists():
             fail(66, f"{folder / program} is not there; leave out --no-build")
