@@ -15,7 +15,7 @@ from subjects import Subjects
 
 def options(about):
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--no-build", action="store_true", help="take target/release as it is")
+    parser.add_argument("--no-build", action="store_true", help="take target/dist as it is")
     parser.add_argument("--no-write", action="store_true", help="leave benches/results alone")
     parser.add_argument("--realtime", action="store_true",
                         help="schedule all that is measured before the neighbours of a shared machine (root); they will hardly run")
