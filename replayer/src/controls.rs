@@ -36,15 +36,14 @@ pub(crate) async fn send(
         State::Intended(note) => Some(note),
         State::New => None,
     };
-    let deletes: Vec<String> = control.deletes.as_ref().map(expressions).unwrap_or_default();
     let mut note = Note {
         request: format!("{} {path}", exchange.method.as_str()),
         answered: captured.ended,
-        deletes: deletes.clone(),
+        deletes: control.deletes.iter().map(|named| named.expression().to_owned()).collect(),
         ..Note::default()
     };
-    for expression in &deletes {
-        note.indices.extend(context.indices.deletable(expression).await?);
+    for named in &control.deletes {
+        note.indices.extend(context.indices.deletable(named).await?);
     }
     if let Some(before) = &intended {
         // A crash may have come after the deletion: an index that has another UUID now is a younger one.
@@ -55,8 +54,8 @@ pub(crate) async fn send(
     let sent_at = Instant::now();
     let mut answers = Answers::default();
     let done = act(context, captured, exchange, control, &path, &note, &mut answers).await?;
-    for expression in &deletes {
-        context.indices.remember_deletion(expression, captured.ended);
+    for named in &control.deletes {
+        context.indices.remember_deletion(named.clone(), captured.ended);
     }
     let status = answers.all().last().map_or(0, |reply| reply.status);
     let (result, failed) = match done {
@@ -166,11 +165,24 @@ async fn act(
         context.indices.forget(new);
     }
     let gone = reply.status == 404 && takes_away(control.kind);
+    if reply.excerpt().contains("index_not_found_exception") && is_gone(context, control).await? {
+        return Ok(Done::Needless("superseded"));
+    }
     let there = reply.excerpt().contains("resource_already_exists_exception");
     Ok(match reply.is_success() || gone || there {
         true => Done::Well(Some(request)),
         false => Done::Refused(Some(request), format!("{} {}", reply.status, reply.excerpt())),
     })
+}
+
+/// Whether the source has deleted an index since that the request was about: then the target never had it, or
+/// has it no more.
+async fn is_gone(context: &Context, control: &Control) -> Result<bool, ClusterError> {
+    let (Some(source), Scope::Indices(names)) = (&context.source, &control.scope) else {
+        return Ok(false);
+    };
+    source.look().await?;
+    Ok(names.iter().any(|name| !name.contains('*') && !source.knows(name)))
 }
 
 /// What these take away may be away already.
@@ -223,11 +235,4 @@ fn rollover(exchange: &Exchange, path: &str, new: &str) -> Request {
 /// A JSON object; empty when the body is none (a create without a body).
 fn object(body: &[u8]) -> Map<String, Value> {
     serde_json::from_slice(body).unwrap_or_default()
-}
-
-fn expressions(scope: &Scope) -> Vec<String> {
-    match scope {
-        Scope::All => vec!["*".to_owned()],
-        Scope::Indices(names) => names.clone(),
-    }
 }

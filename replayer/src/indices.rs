@@ -7,10 +7,13 @@
 
 mod definitions;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use cluster::{Cluster, ClusterError, IndexDefinition};
-use converge::Scope;
+use converge::Selection;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use transform::Origin;
@@ -26,6 +29,8 @@ pub(crate) struct Indices {
     clock_skew: u64,
     ready: Mutex<HashMap<String, Arc<OnceCell<Ready>>>>,
     deleted: Mutex<Deleted>,
+    /// Indices whose image was replaced by an empty one: what it had is to be read from the source again.
+    replaced: Mutex<HashSet<String>>,
 }
 
 /// What is known of an index that was made sure of.
@@ -38,13 +43,15 @@ struct Ready {
     created: u64,
     /// Which look at the source this is based on.
     look: u64,
+    /// When the source was asked for it, nanoseconds since 1970.
+    asked: u64,
 }
 
 /// What was deleted, and when the source had answered that.
 #[derive(Debug, Default)]
 struct Deleted {
     exact: HashMap<String, u64>,
-    patterns: Vec<(Scope, u64)>,
+    patterns: Vec<(Selection, u64)>,
 }
 
 /// Whether a write to an index makes sense.
@@ -72,7 +79,7 @@ impl Indices {
         source: Option<Arc<Source>>,
         metrics: Metrics,
         clock_skew: u64,
-        deletions: Vec<(String, u64)>,
+        deletions: Vec<(Selection, u64)>,
     ) -> Self {
         let indices = Self {
             target,
@@ -81,9 +88,10 @@ impl Indices {
             clock_skew,
             ready: Mutex::default(),
             deleted: Mutex::default(),
+            replaced: Mutex::default(),
         };
-        for (expression, answered) in deletions {
-            indices.remember_deletion(&expression, answered);
+        for (named, answered) in deletions {
+            indices.remember_deletion(named, answered);
         }
         indices
     }
@@ -93,8 +101,12 @@ impl Indices {
         if self.deleted.lock().after(index) >= answered {
             return Ok(Prepared::Superseded);
         }
-        let cell = self.cell(index);
-        let ready = cell.get_or_try_init(|| self.make_sure(index, answered)).await?;
+        let mut ready = self.ready(index, answered).await?;
+        if !ready.on_target && ready.asked <= answered.saturating_add(self.clock_skew) {
+            // It wasn't there before this was answered; it may have been made since.
+            self.forget(index);
+            ready = self.ready(index, answered).await?;
+        }
         if !ready.on_target {
             return Ok(Prepared::Superseded);
         }
@@ -104,26 +116,31 @@ impl Indices {
         Ok(Prepared::Ready)
     }
 
+    async fn ready(&self, index: &str, answered: u64) -> Result<Ready, IndexError> {
+        let cell = self.cell(index);
+        cell.get_or_try_init(|| self.make_sure(index, answered)).await.cloned()
+    }
+
+    /// Whether the image of this index was replaced by an empty one; says so once.
+    pub(crate) fn take_replaced(&self, index: &str) -> bool {
+        self.replaced.lock().remove(index)
+    }
+
     /// The next write to `index` makes sure of it again.
     pub(crate) fn forget(&self, index: &str) {
         self.ready.lock().remove(index);
     }
 
-    /// The source had deleted what `expression` stands for when it answered at `answered`.
-    pub(crate) fn remember_deletion(&self, expression: &str, answered: u64) {
+    /// The source had deleted what `named` stands for when it answered at `answered`.
+    pub(crate) fn remember_deletion(&self, named: Selection, answered: u64) {
+        self.ready.lock().retain(|name, _| !named.contains(name));
         let mut deleted = self.deleted.lock();
-        match Scope::of_expression(expression) {
-            Scope::Indices(names) if names.iter().all(|name| !name.contains('*')) => {
-                for name in names {
-                    self.ready.lock().remove(&name);
-                    let at = deleted.exact.entry(name).or_default();
-                    *at = answered.max(*at);
-                }
+        match named.single() {
+            Some(name) => {
+                let at = deleted.exact.entry(name.to_owned()).or_default();
+                *at = answered.max(*at);
             }
-            scope => {
-                self.ready.lock().retain(|name, _| !scope.contains(name));
-                deleted.patterns.push((scope, answered));
-            }
+            None => deleted.patterns.push((named, answered)),
         }
     }
 
@@ -155,9 +172,9 @@ impl Indices {
             }
             return Ok(Ready { on_target: true, ..Ready::default() });
         };
-        let look = source.looks();
+        let (look, asked) = (source.looks(), now());
         let Some(original) = source.cluster.index_definitions(index).await?.remove(index) else {
-            return Ok(Ready { look, ..Ready::default() });
+            return Ok(Ready { look, asked, ..Ready::default() });
         };
         let uuid = original.uuid().unwrap_or_default().to_owned();
         let created = creation(&original);
@@ -165,7 +182,7 @@ impl Indices {
             None => self.create_from(index, &original, &uuid).await?,
             Some(found) => self.adopt(index, &original, &uuid, created, &found).await?,
         }
-        Ok(Ready { uuid: Some(uuid), on_target: true, created, look })
+        Ok(Ready { uuid: Some(uuid), on_target: true, created, look, asked })
     }
 
     /// An index of that name is on the target: ours, an older one's image, or somebody else's.
@@ -198,7 +215,10 @@ impl Indices {
             "the source has another index of this name now: replacing the target's"
         );
         self.delete(index).await?;
-        self.create_from(index, original, uuid).await
+        self.create_from(index, original, uuid).await?;
+        // Between the source's change and our seeing it, writes to the new index went to the old image.
+        self.replaced.lock().insert(index.to_owned());
+        Ok(())
     }
 }
 
@@ -206,9 +226,15 @@ impl Deleted {
     /// When the source last deleted an index of this name; 0: never.
     fn after(&self, index: &str) -> u64 {
         let exact = self.exact.get(index).copied().unwrap_or(0);
-        let patterns = self.patterns.iter().filter(|(scope, _)| scope.contains(index));
+        let patterns = self.patterns.iter().filter(|(named, _)| named.contains(index));
         patterns.map(|(_, at)| *at).max().unwrap_or(0).max(exact)
     }
+}
+
+/// Nanoseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Begins the made-up UUID of an index that was created without a source to ask.
@@ -233,8 +259,9 @@ mod tests {
     fn deletions_reach_by_name_and_by_pattern() {
         let mut deleted = Deleted::default();
         deleted.exact.insert("a".into(), 5);
-        deleted.patterns.push((Scope::of_expression("a*,b"), 7));
+        deleted.patterns.push((Selection::of_expression("a*,b,-ac").unwrap(), 7));
         assert_eq!((deleted.after("a"), deleted.after("b"), deleted.after("c")), (7, 7, 0));
+        assert_eq!(deleted.after("ac"), 0);
     }
 
     #[test]

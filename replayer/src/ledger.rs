@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cluster::{Cluster, ClusterError, Method, Request, encode_segment};
+use converge::Selection;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -94,11 +95,15 @@ impl Ledger {
     }
 
     /// What was deleted, and when the source had answered that: everything before it is moot.
-    pub(crate) fn deletions(&self) -> Vec<(String, u64)> {
+    pub(crate) fn deletions(&self) -> Vec<(Selection, u64)> {
         let notes = self.notes.lock();
         let done = notes.values().filter(|note| note.status.is_some());
-        done.flat_map(|note| note.deletes.iter().map(|name| (name.clone(), note.answered)))
-            .collect()
+        // What only the source could tell is never noted.
+        let named = |note: &Note| {
+            let named = note.deletes.iter().filter_map(|text| Selection::of_expression(text));
+            named.map(|named| (named, note.answered)).collect::<Vec<_>>()
+        };
+        done.flat_map(named).collect()
     }
 
     /// Notes an intent, or its result; durable when it returns.

@@ -30,6 +30,7 @@ pub mod order;
 mod outcome;
 mod render;
 mod scope;
+mod selection;
 mod target;
 mod text;
 mod version;
@@ -45,5 +46,6 @@ pub use meaning::{
 pub use outcome::{Outcome, OutcomeError, outcomes};
 pub use render::{Rendering, Request, render, render_documents};
 pub use scope::Scope;
+pub use selection::Selection;
 pub use target::Target;
 pub use version::{Version, VersionError};

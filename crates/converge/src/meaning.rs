@@ -14,6 +14,7 @@ use crate::endpoint::{ControlKind, Endpoint, ReadKind};
 use crate::exchange::{BodyState, Exchange};
 use crate::facts::Facts;
 use crate::scope::Scope;
+use crate::selection::Selection;
 use crate::target::Target;
 use crate::version::Version;
 
@@ -150,6 +151,8 @@ pub enum DoubtReason {
     ServerError,
     /// A bulk that a recent Elasticsearch refused while it executed it.
     RefusedMidway,
+    /// A deletion whose indices only the source can tell: a date-math name, a body that can't be read.
+    Unnamed,
     NoAnswer,
     UnreadableAnswer,
     IncompleteRequest,
@@ -189,8 +192,8 @@ pub struct Control {
     /// What it touches, for [`crate::order`]. Aliases and data streams are as the request names
     /// them.
     pub scope: Scope,
-    /// The indices that it deletes.
-    pub deletes: Option<Scope>,
+    /// The indices that it deletes; each is what one expression names.
+    pub deletes: Vec<Selection>,
     /// The index that it made, as the answer names it: of `CreateIndex` and `Rollover`.
     pub created: Option<String>,
     /// The index that `Rollover` rolled away from.
@@ -226,13 +229,13 @@ pub fn interpret(exchange: &Exchange, facts: &Facts) -> Meaning {
     }
 }
 
-/// The indices that a request deletes if it succeeds; its answer isn't looked at, so that this can
+/// The indices that a request may delete if it succeeds, and perhaps more; its answer isn't looked at, so that this can
 /// be asked before there is one.
 pub fn deletes(exchange: &Exchange) -> Option<Scope> {
     let target = Target::parse(&exchange.target);
     match Endpoint::parse(exchange.method, &target) {
         Endpoint::Control { kind, index } => {
-            control::touched(exchange, &target, kind, index.as_deref()).1
+            control::touched(exchange, &target, kind, index.as_deref()).may_delete()
         }
         _ => None,
     }
@@ -317,6 +320,7 @@ impl DoubtReason {
             Self::ItemsDiffer => "items differ",
             Self::ServerError => "server error",
             Self::RefusedMidway => "refused midway",
+            Self::Unnamed => "indices not named",
             Self::NoAnswer => "no answer",
             Self::UnreadableAnswer => "unreadable answer",
             Self::IncompleteRequest => "incomplete request",

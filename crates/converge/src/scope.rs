@@ -14,17 +14,22 @@ pub enum Scope {
 impl Scope {
     /// The scope of an index expression: `a,b*,-c`, `_all`, `*`, empty.
     ///
-    /// A date-math name (`<logs-{now/d}>`) can stand for any index, so it is [`Scope::All`].
+    /// A date-math name (`<logs-{now/d}>`) stands for another index every day: it is a pattern
+    /// (`logs-*`).
     pub fn of_expression(expression: &str) -> Self {
         let mut indices = Vec::new();
         for part in expression.split(',') {
-            if part.is_empty() || part == "_all" || part == "*" || part.starts_with('<') {
+            if part.is_empty() || part == "_all" || part == "*" {
                 return Self::All;
             }
             if part.starts_with('-') {
                 continue;
             }
-            indices.push(part.strip_prefix('+').unwrap_or(part).to_owned());
+            let part = part.strip_prefix('+').unwrap_or(part);
+            match part.strip_prefix('<') {
+                Some(math) => indices.push(any_date(math)),
+                None => indices.push(part.to_owned()),
+            }
         }
         if indices.is_empty() { Self::All } else { Self::Indices(indices) }
     }
@@ -73,6 +78,28 @@ impl Scope {
     }
 }
 
+/// The pattern of a date-math name behind its `<`: what is in braces may be anything, and so may
+/// what follows when they aren't closed (a comma in them has cut the name).
+fn any_date(math: &str) -> String {
+    let (mut pattern, mut depth) = (String::new(), 0_usize);
+    let mut characters = math.strip_suffix('>').unwrap_or(math).chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => pattern.extend(characters.next().filter(|_| depth == 0)),
+            '{' => {
+                if depth == 0 {
+                    pattern.push('*');
+                }
+                depth += 1;
+            }
+            '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => pattern.push(character),
+            _ => {}
+        }
+    }
+    pattern
+}
+
 /// Whether some name matches both patterns, in which `*` stands for any characters.
 ///
 /// Row by row of the table "can the first i of `left` meet the first j of `right`": time is the
@@ -116,7 +143,9 @@ mod tests {
         assert_eq!(Scope::of_expression("a,b*,-c"), indices(&["a", "b*"]));
         assert_eq!(Scope::of_expression("_all"), Scope::All);
         assert_eq!(Scope::of_expression(""), Scope::All);
-        assert_eq!(Scope::of_expression("<logs-{now/d}>"), Scope::All);
+        assert_eq!(Scope::of_expression("<logs-{now/d}>"), indices(&["logs-*"]));
+        assert_eq!(Scope::of_expression("<a{now/M{yyyy}}b>,+c"), indices(&["a*b", "c"]));
+        assert_eq!(Scope::of_expression("<a-{now{yyyy,MM}}>"), indices(&["a-*", "MM}}>"]));
         assert!(!Scope::All.intersects(&indices(&[])));
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::{ClusterError, IndexDefinition, Method, Repeat, Reply, Request, encode_segment};
-use converge::Scope;
+use converge::{Scope, Selection};
 use serde_json::{Map, Value, json};
 use transform::Origin;
 
@@ -129,16 +129,19 @@ impl Indices {
     /// those that a pattern finds only the ones that are images of the source's.
     pub(crate) async fn deletable(
         &self,
-        expression: &str,
+        named: &Selection,
     ) -> Result<BTreeMap<String, String>, ClusterError> {
         let mut found = BTreeMap::new();
-        for part in expression.split(',').filter(|part| !part.is_empty() && !part.starts_with('-'))
-        {
-            let pattern = part.contains('*') || part == "_all";
+        for part in named.names() {
+            let pattern = part.contains('*');
             for (name, definition) in self.target.index_definitions(part).await? {
+                // Behind an alias stands another name: the source can't have meant that.
+                if !named.contains(&name) {
+                    continue;
+                }
                 let is_image = Origin::source_uuid_of(&definition.mappings).is_some();
                 let uuid = definition.uuid().unwrap_or_default().to_owned();
-                if !name.starts_with('.') && (is_image || !pattern) || name == part {
+                if is_image && !name.starts_with('.') || !pattern {
                     found.insert(name, uuid);
                 }
             }
@@ -165,7 +168,10 @@ impl Indices {
         for name in names.split(',') {
             originals.extend(source.concrete(name).await?);
         }
-        let images = self.deletable(&names).await?;
+        let images = match Selection::of_expression(&names) {
+            Some(named) => self.deletable(&named).await?,
+            None => BTreeMap::new(),
+        };
         for gone in images.keys().filter(|name| !originals.contains(*name)) {
             let definition = self.target.index_definitions(gone).await?.remove(gone);
             let is_image = definition

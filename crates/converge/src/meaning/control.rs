@@ -8,6 +8,7 @@ use crate::answer::{self, ControlAnswer};
 use crate::endpoint::ControlKind;
 use crate::exchange::{BodyState, Exchange};
 use crate::scope::Scope;
+use crate::selection::Selection;
 use crate::target::Target;
 use crate::text::Text;
 
@@ -17,8 +18,8 @@ pub(super) fn control(
     kind: ControlKind,
     index: Option<&str>,
 ) -> Meaning {
-    let (scope, deletes) = touched(exchange, target, kind, index);
-    let may_delete = deletes.is_some();
+    let Touched { scope, deletes } = touched(exchange, target, kind, index);
+    let may_delete = deletes != Deletes::Nothing;
     let doubt = |reason| {
         let kind = DoubtKind::Definition { scope: scope.clone(), deletes: may_delete };
         Meaning::Doubt(vec![Doubt { kind, reason }])
@@ -33,6 +34,11 @@ pub(super) fn control(
     if exchange.body_state != BodyState::Whole {
         return doubt(no_answer(exchange));
     }
+    let deletes = match deletes {
+        Deletes::Nothing => Vec::new(),
+        Deletes::These(selections) => selections,
+        Deletes::Untold => return doubt(DoubtReason::Unnamed),
+    };
     let answer: ControlAnswer<'_> = answer::read(&given.body).unwrap_or_default();
     let mut control =
         Control { kind, scope: scope.clone(), deletes, created: None, rolled_from: None };
@@ -59,16 +65,61 @@ pub(super) fn control(
 }
 
 /// The indices that a control request touches, and those that it deletes.
+pub(super) struct Touched {
+    scope: Scope,
+    deletes: Deletes,
+}
+
+#[derive(PartialEq)]
+enum Deletes {
+    Nothing,
+    These(Vec<Selection>),
+    /// Some in the scope: only the source can tell which.
+    Untold,
+}
+
+impl Touched {
+    fn keeping(scope: Scope) -> Self {
+        Self { scope, deletes: Deletes::Nothing }
+    }
+
+    /// The scope, if something in it may be deleted.
+    pub(super) fn may_delete(self) -> Option<Scope> {
+        (self.deletes != Deletes::Nothing).then_some(self.scope)
+    }
+}
+
+impl Deletes {
+    fn these(expression: &str) -> Self {
+        match Selection::of_expression(expression) {
+            Some(selection) => Self::These(vec![selection]),
+            None => Self::Untold,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, one) | (one, Self::Nothing) => one,
+            (Self::These(mut these), Self::These(others)) => {
+                these.extend(others);
+                Self::These(these)
+            }
+            _ => Self::Untold,
+        }
+    }
+}
+
 pub(super) fn touched(
     exchange: &Exchange,
     target: &Target,
     kind: ControlKind,
     index: Option<&str>,
-) -> (Scope, Option<Scope>) {
+) -> Touched {
     let named = index.map_or(Scope::All, Scope::of_expression);
     match kind {
-        ControlKind::DeleteIndex => (named.clone(), Some(named)),
-        ControlKind::PutDataStream => (named, None),
+        ControlKind::DeleteIndex => {
+            Touched { scope: named, deletes: Deletes::these(index.unwrap_or_default()) }
+        }
         ControlKind::DeleteDataStream => {
             let backing = match &named {
                 Scope::All => Scope::All,
@@ -76,32 +127,37 @@ pub(super) fn touched(
                     Scope::Indices(names.iter().map(|name| format!(".ds-{name}-*")).collect())
                 }
             };
-            let scope = named.union(backing);
-            (scope.clone(), Some(scope))
+            let expression = index.map(|index| {
+                let backing = index.split(',').map(|name| format!(".ds-{name}-*"));
+                backing.chain([index.to_owned()]).collect::<Vec<_>>().join(",")
+            });
+            let deletes = Deletes::these(&expression.unwrap_or_default());
+            Touched { scope: named.union(backing), deletes }
         }
         ControlKind::Aliases => aliases(exchange),
         ControlKind::PutAlias | ControlKind::DeleteAlias => match target.segments.as_slice() {
-            [_, _, alias] => (named.union(Scope::of_expression(alias)), None),
-            _ => (Scope::All, None),
+            [_, _, alias] => Touched::keeping(named.union(Scope::of_expression(alias))),
+            _ => Touched::keeping(Scope::All),
         },
         ControlKind::CreateIndex
         | ControlKind::OpenIndex
         | ControlKind::CloseIndex
         | ControlKind::PutSettings
         | ControlKind::PutMapping
-        | ControlKind::Rollover => (named, None),
+        | ControlKind::PutDataStream
+        | ControlKind::Rollover => Touched::keeping(named),
         ControlKind::PutTemplate
         | ControlKind::DeleteTemplate
         | ControlKind::PutPipeline
         | ControlKind::DeletePipeline
         | ControlKind::PutScript
-        | ControlKind::DeleteScript => (Scope::All, None),
+        | ControlKind::DeleteScript => Touched::keeping(Scope::All),
     }
 }
 
 /// What the actions of `POST /_aliases` touch: indices and aliases, and the indices that they
 /// remove.
-fn aliases(exchange: &Exchange) -> (Scope, Option<Scope>) {
+fn aliases(exchange: &Exchange) -> Touched {
     #[derive(Deserialize)]
     struct Body<'a> {
         #[serde(borrow)]
@@ -135,35 +191,34 @@ fn aliases(exchange: &Exchange) -> (Scope, Option<Scope>) {
         #[serde(borrow)]
         Many(Vec<Text<'a>>),
     }
-    fn scope<'a>(names: impl IntoIterator<Item = &'a OneOrMany<'a>>) -> Scope {
-        let none = Scope::Indices(Vec::new());
-        names.into_iter().fold(none, |scope, names| {
-            let names = match names {
-                OneOrMany::One(name) => std::slice::from_ref(name),
-                OneOrMany::Many(names) => names.as_slice(),
-            };
-            names.iter().fold(scope, |scope, name| scope.union(Scope::of_expression(name.as_str())))
-        })
+    fn expressions<'a>(
+        names: impl IntoIterator<Item = &'a Option<OneOrMany<'a>>>,
+    ) -> impl Iterator<Item = &'a str> {
+        let each = |names: &'a OneOrMany<'a>| match names {
+            OneOrMany::One(name) => std::slice::from_ref(name),
+            OneOrMany::Many(names) => names.as_slice(),
+        };
+        names.into_iter().flatten().flat_map(each).map(Text::as_str)
     }
     let Some(Body { actions }) = answer::read(&exchange.body) else {
         // What can't be read may remove an index.
-        return (Scope::All, Some(Scope::All));
+        return Touched { scope: Scope::All, deletes: Deletes::Untold };
     };
-    let mut touched = Scope::Indices(Vec::new());
-    let mut removed: Option<Scope> = None;
+    let mut touched = Touched::keeping(Scope::Indices(Vec::new()));
+    let add = |scope: Scope, name| scope.union(Scope::of_expression(name));
     for action in &actions {
         for names in [&action.add, &action.remove].into_iter().flatten() {
             let all = [&names.index, &names.indices, &names.alias, &names.aliases];
-            touched = touched.union(scope(all.into_iter().flatten()));
+            touched.scope = expressions(all).fold(touched.scope, add);
         }
-        if let Some(names) = &action.remove_index {
-            let gone = scope([&names.index, &names.indices].into_iter().flatten());
-            touched = touched.union(gone.clone());
-            removed = Some(match removed {
-                Some(removed) => removed.union(gone),
-                None => gone,
-            });
+        let Some(names) = &action.remove_index else { continue };
+        let gone: Vec<&str> = expressions([&names.index, &names.indices]).collect();
+        if gone.is_empty() {
+            continue;
         }
+        touched.scope = gone.iter().copied().fold(touched.scope, add);
+        // The names of one action are one expression.
+        touched.deletes = touched.deletes.and(Deletes::these(&gone.join(",")));
     }
-    (touched, removed)
+    touched
 }

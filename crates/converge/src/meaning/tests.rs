@@ -72,7 +72,7 @@ fn describe(meaning: &Meaning) -> String {
         Meaning::Control(control) => {
             let mut text = format!("control: {:?} {}", control.kind, scope(&control.scope));
             for (what, value) in [
-                ("deletes", control.deletes.as_ref().map(scope)),
+                ("deletes", named(&control.deletes)),
                 ("created", control.created.clone()),
                 ("from", control.rolled_from.clone()),
             ] {
@@ -119,8 +119,9 @@ fn describe_doubt(doubt: &Doubt) -> String {
         }
         DoubtKind::Sweep { index } => format!("sweep {index} ({reason})"),
         DoubtKind::Walk { index } => format!("walk {index} ({reason})"),
-        DoubtKind::Definition { scope: touched, .. } => {
-            format!("definition {} ({reason})", scope(touched))
+        DoubtKind::Definition { scope: touched, deletes } => {
+            let deleting = if *deletes { " deleting" } else { "" };
+            format!("definition {} ({reason}){deleting}", scope(touched))
         }
     }
 }
@@ -136,6 +137,11 @@ fn scope(scope: &Scope) -> String {
         Scope::All => "*".to_owned(),
         Scope::Indices(names) => format!("[{}]", names.join(",")),
     }
+}
+
+fn named(selections: &[Selection]) -> Option<String> {
+    let expressions: Vec<_> = selections.iter().map(Selection::expression).collect();
+    (!expressions.is_empty()).then(|| expressions.join(" "))
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn controls() {
     check(
         "PUT /%3Ci-%7Bnow%7D%3E\n\n{}",
         r#"200 {"acknowledged":true,"index":"i-2026"}"#,
-        "control: CreateIndex * created i-2026",
+        "control: CreateIndex [i-*,i-2026] created i-2026",
     );
     check(
         "PUT /i\n\n{}",
@@ -59,8 +59,10 @@ fn controls() {
     );
     check("PUT /i\n\n{}", "", "definition [i] (no answer)");
     check("PUT /i\n\n{}", "504 ", "definition [i] (server error)");
-    check("DELETE /a,b-*", yes, "control: DeleteIndex [a,b-*] deletes [a,b-*]");
-    check("DELETE /_all", yes, "control: DeleteIndex * deletes *");
+    check("DELETE /a,b-*", yes, "control: DeleteIndex [a,b-*] deletes a,b-*");
+    check("DELETE /_all", yes, "control: DeleteIndex * deletes _all");
+    check("DELETE /b*,-bc", yes, "control: DeleteIndex [b*] deletes b*,-bc");
+    check("DELETE /%3Ci-%7Bnow%2Fd%7D%3E", yes, "definition [i-*] (indices not named) deleting");
     check("PUT /i/_mapping\n\n{}", yes, "control: PutMapping [i]");
     check("PUT /_template/t\n\n{}", yes, "control: PutTemplate *");
     check("PUT /i/_alias/a", yes, "control: PutAlias [i,a]");
@@ -72,9 +74,9 @@ fn controls() {
     check(
         "POST /_aliases\n\n{\"actions\":[{\"remove_index\":{\"index\":\"i\"}},{\"add\":{\"index\":\"j\",\"alias\":\"i\"}}]}",
         yes,
-        "control: Aliases [i,j] deletes [i]",
+        "control: Aliases [i,j] deletes i",
     );
-    check("POST /_aliases\n\n?", yes, "control: Aliases * deletes *");
+    check("POST /_aliases\n\n?", yes, "definition * (indices not named) deleting");
     check(
         "POST /a/_rollover\n\n{}",
         r#"200 {"acknowledged":true,"old_index":"a-1","new_index":"a-2","rolled_over":true,"dry_run":false}"#,
@@ -93,7 +95,7 @@ fn controls() {
     check(
         "DELETE /_data_stream/d",
         yes,
-        "control: DeleteDataStream [d,.ds-d-*] deletes [d,.ds-d-*]",
+        "control: DeleteDataStream [d,.ds-d-*] deletes .ds-d-*,d",
     );
     assert_eq!(deletes(&exchange("DELETE /i", "")), Some(Scope::of_index("i")));
     assert_eq!(deletes(&exchange("PUT /i", "")), None);
