@@ -9,12 +9,12 @@ use std::{
     sync::Arc,
 };
 
-use cluster::{ClusterError, Document, DocumentId, Found, ShardProgress};
+use cluster::{ClusterError, Document, DocumentId, Found, IndexDefinition, ShardProgress};
 use converge::{
     Address, Change, Doubt, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write,
 };
 
-use crate::{context::Context, operations, recorder::Receipt, source::Source};
+use crate::{context::Context, indices::IndexError, operations, recorder::Receipt, source::Source};
 
 /// A doubt that waits, with the exchange it is about.
 #[derive(Debug)]
@@ -31,8 +31,9 @@ pub(crate) struct Resolved {
     pub(crate) left: Vec<(Waiting, String)>,
 }
 
-/// How far each index has been swept, by its UUID.
-pub(crate) type Swept = HashMap<String, ShardProgress>;
+/// How far each index has been swept into which index: by the UUIDs of both. An index that was made again
+/// on either side has been swept nowhere.
+pub(crate) type Swept = HashMap<(String, String), ShardProgress>;
 
 /// What a batch of doubts asks of the source, each thing once.
 #[derive(Debug, Default)]
@@ -59,27 +60,34 @@ pub(crate) async fn resolve(
         return Ok(Resolved { left: batch.into_iter().map(|w| (w, why.to_owned())).collect() });
     };
     let questions = Questions::of(&batch);
-    let mut reading = Reading { context, source, failures: HashMap::new() };
+    let mut reading = Reading::new(context, source);
     for (scope, deletes) in &questions.definitions {
-        reading.definition(scope, *deletes, swept).await?;
+        let done = reading.definition(scope, *deletes, swept).await;
+        reading.bear(format!("{scope:?}"), done)?;
     }
     for (name, documents) in questions.documents {
-        reading.by_id(&name, documents).await?;
+        let done = reading.by_id(&name, documents).await;
+        reading.bear(name.to_string(), done)?;
     }
     for (name, ids) in questions.anywhere {
-        reading.anywhere(&name, ids).await?;
+        let done = reading.anywhere(&name, ids).await;
+        reading.bear(name.to_string(), done)?;
     }
     for name in questions.sweeps {
-        for index in source.concrete(&name).await? {
-            reading.sweep(&index, swept, "sweep").await?;
+        for index in reading.behind(&name).await? {
+            let done = reading.sweep(&index, swept, "sweep").await;
+            reading.bear(index, done)?;
         }
     }
     for name in questions.walks {
-        for index in source.concrete(&name).await? {
-            swept.remove(&source.uuid(&index).unwrap_or_default());
-            reading.sweep(&index, swept, "walk").await?;
-            reading.find_gone(&index).await?;
+        for index in reading.behind(&name).await? {
+            let done = reading.walk(&index, swept).await;
+            reading.bear(index, done)?;
         }
+    }
+    for index in std::mem::take(&mut reading.replaced) {
+        let done = reading.sweep(&index, swept, "walk").await;
+        reading.bear(index, done)?;
     }
     Ok(reading.settle(batch))
 }
@@ -114,9 +122,42 @@ struct Reading<'a> {
     source: &'a Source,
     /// What could not be resolved: documents by `index/id`, indices by name, scopes; with why.
     failures: HashMap<String, String>,
+    /// The concrete indices that were read for a name or a scope.
+    behind: HashMap<String, Vec<String>>,
+    /// Indices whose image turned out to be another one's while it was written to, and is empty now.
+    replaced: BTreeSet<String>,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(context: &'a Context, source: &'a Source) -> Self {
+        Self {
+            context,
+            source,
+            failures: HashMap::new(),
+            behind: HashMap::new(),
+            replaced: BTreeSet::new(),
+        }
+    }
+
+    /// Only a cluster that may answer later ends the run: what one index will never answer is a failure of
+    /// that index.
+    fn bear(&mut self, what: String, done: Result<(), ClusterError>) -> Result<(), ClusterError> {
+        match done {
+            Err(error) if !error.is_transient() => {
+                self.failures.insert(what, error.to_string());
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// The concrete indices behind a name.
+    async fn behind(&mut self, name: &str) -> Result<Vec<String>, ClusterError> {
+        let indices = self.source.concrete(name).await?;
+        self.behind.insert(name.to_owned(), indices.clone());
+        Ok(indices)
+    }
+
     async fn by_id(
         &mut self,
         name: &str,
@@ -125,7 +166,7 @@ impl Reading<'_> {
         let asked = |address: Address| DocumentId { id: address.id, routing: address.routing };
         let ids: Vec<DocumentId> = documents.into_iter().map(asked).collect();
         // An index that is gone took its documents with it.
-        for index in self.source.concrete(name).await? {
+        for index in self.behind(name).await? {
             for ids in ids.chunks(self.context.settings.doubt_batch) {
                 self.source.rate.take(ids.len()).await;
                 // Before the source is read: a document that is made after that could otherwise reach the
@@ -138,6 +179,9 @@ impl Reading<'_> {
                         (Found::Live(document), _) => live.push(document),
                         (Found::Gone, Some(version)) => gone.push((id.clone(), version)),
                         (Found::Gone, None) | (Found::NoIndex, _) => {}
+                        (Found::Unreadable(why), _) => {
+                            self.failures.insert(format!("{index}/{}", id.id), why);
+                        }
                     }
                 }
                 self.write(&index, live, "id").await?;
@@ -150,7 +194,7 @@ impl Reading<'_> {
     /// Documents whose routing isn't known, on both sides.
     async fn anywhere(&mut self, name: &str, ids: BTreeSet<String>) -> Result<(), ClusterError> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        for index in self.source.concrete(name).await? {
+        for index in self.behind(name).await? {
             for ids in ids.chunks(self.context.settings.doubt_batch) {
                 self.source.rate.take(ids.len()).await;
                 let there = self.context.sender.target.find_ids(&index, ids).await?;
@@ -184,14 +228,22 @@ impl Reading<'_> {
                 return Ok(());
             }
         };
+        self.behind.insert(format!("{scope:?}"), names.iter().cloned().collect());
         if deletes {
             // Made anew, and empty.
             for index in names {
-                swept.remove(&self.source.uuid(&index).unwrap_or_default());
-                self.sweep(&index, swept, "walk").await?;
+                let done = self.sweep(&index, swept, "walk").await;
+                self.bear(index, done)?;
             }
         }
         Ok(())
+    }
+
+    /// Compares all of an index.
+    async fn walk(&mut self, index: &str, swept: &mut Swept) -> Result<(), ClusterError> {
+        swept.retain(|(of, _), _| !self.source.has_uuid(index, Some(of)));
+        self.sweep(index, swept, "walk").await?;
+        self.find_gone(index).await
     }
 
     async fn sweep(
@@ -200,12 +252,22 @@ impl Reading<'_> {
         swept: &mut Swept,
         how: &'static str,
     ) -> Result<(), ClusterError> {
-        let uuid = self.source.uuid(index).unwrap_or_default();
-        let since = swept.get(&uuid).cloned().unwrap_or_default();
+        let Some(original) = self.original(index).await? else { return Ok(()) };
+        match self.context.indices.prepare(index, u64::MAX).await {
+            Ok(_) => {}
+            Err(IndexError::Cluster(error)) => return Err(error),
+            Err(error) => {
+                self.failures.insert(index.to_owned(), error.to_string());
+                return Ok(());
+            }
+        }
+        // Before anything is read: what is made again meanwhile counts as not swept.
+        let image = self.image(index).await?;
+        let both = (original.uuid().unwrap_or_default().to_owned(), image.unwrap_or_default());
+        let since = swept.get(&both).cloned().unwrap_or_default();
         let page = self.context.settings.doubt_batch;
-        let Some(mut sweep) = self.source.cluster.sweep(index, &since, page).await? else {
-            return Ok(());
-        };
+        let begun = self.source.cluster.sweep(index, original.shards(), &since, page).await?;
+        let Some(mut sweep) = begun else { return Ok(()) };
         let failed = self.failures.len();
         while let Some(documents) = sweep.next_page().await? {
             self.source.rate.take(documents.len()).await;
@@ -215,10 +277,24 @@ impl Reading<'_> {
         if self.failures.len() > failed {
             self.failures
                 .insert(index.to_owned(), "some of its documents could not be written".into());
-        } else {
-            swept.entry(uuid).or_default().advance(sweep.reached());
+            return Ok(());
+        }
+        // Into an index that was made for it, or is another one than before: swept from the beginning next
+        // time.
+        if self.image(index).await?.is_some_and(|uuid| uuid == both.1) {
+            swept.entry(both).or_default().advance(sweep.reached());
         }
         Ok(())
+    }
+
+    async fn original(&self, index: &str) -> Result<Option<IndexDefinition>, ClusterError> {
+        Ok(self.source.cluster.index_definitions(index).await?.remove(index))
+    }
+
+    /// The UUID of the target's index.
+    async fn image(&self, index: &str) -> Result<Option<String>, ClusterError> {
+        let found = self.context.sender.target.index_definitions(index).await?.remove(index);
+        Ok(found.map(|found| found.uuid().unwrap_or_default().to_owned()))
     }
 
     /// Those that the target doesn't have with this version.
@@ -308,6 +384,11 @@ impl Reading<'_> {
             // What the source has now is younger than any deletion of its index.
             let applied = operations::apply(self.context, &write, u64::MAX, None).await?;
             self.context.metrics.operations.with_label_values(&[how]).inc_by(applied.done);
+            let walks = applied.doubts.into_iter().filter_map(|doubt| match doubt.kind {
+                DoubtKind::Walk { index } => Some(index.to_string()),
+                _ => None,
+            });
+            self.replaced.extend(walks);
             for (address, why) in applied.failed {
                 self.failures.insert(format!("{}/{}", address.index, address.id), why);
             }
@@ -332,23 +413,26 @@ impl Reading<'_> {
             return None;
         }
         match &doubt.kind {
-            // Behind an alias the failure is under the concrete name.
             DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
+                // Behind an alias the failure is under the concrete name.
                 let end = format!("/{}", address.id);
-                self.failures
-                    .iter()
-                    .find(|(key, _)| key.ends_with(&end))
-                    .map(|(_, why)| why.clone())
+                let one = self.failures.iter().find(|(key, _)| key.ends_with(&end));
+                let one = one.map(|(_, why)| why);
+                one.or_else(|| self.failures.get(&*address.index)).cloned()
             }
-            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => {
-                let scope = Scope::of_expression(index);
-                let hit = |key: &str| scope.contains(key.split('/').next().unwrap_or(key));
-                self.failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
-            }
-            DoubtKind::Definition { scope, .. } => {
-                self.failures.get(&format!("{scope:?}")).cloned()
-            }
+            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => self.failure_in(index),
+            DoubtKind::Definition { scope, .. } => self.failure_in(&format!("{scope:?}")),
         }
+    }
+
+    /// The first failure of a name or scope, of an index behind it, or of a document in one of those.
+    fn failure_in(&self, name: &str) -> Option<String> {
+        let behind = self.behind.get(name).map(Vec::as_slice).unwrap_or_default();
+        let hit = |key: &str| {
+            let index = key.split('/').next().unwrap_or(key);
+            key == name || behind.iter().any(|behind| behind == index)
+        };
+        self.failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
     }
 }
 

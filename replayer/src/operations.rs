@@ -1,6 +1,9 @@
 //! Proven operations on their way into the target.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use cluster::{ClusterError, Repeat, Request};
 use converge::{
@@ -165,6 +168,10 @@ async fn admitted(
         if !prepared.contains_key(index) {
             let made = context.indices.prepare(index, answered).await;
             prepared.insert(index, settle(made)?);
+        }
+        if context.indices.take_replaced(index) {
+            let kind = DoubtKind::Walk { index: Arc::from(index) };
+            applied.doubts.push(Doubt { kind, reason: DoubtReason::OverlapsDeletion });
         }
         match prepared.get(index) {
             Some(Ok(Prepared::Ready)) => items.push(Item::Operation(operation.clone())),

@@ -1,6 +1,10 @@
 //! The source as it is now: for what the journal doesn't prove, and for what passes it by.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use cluster::{AliasedIndex, Cluster, ClusterError, Flavour, IndexIdentity, Rate};
 use converge::{Facts, Scope};
@@ -27,6 +31,8 @@ struct View {
     looks: u64,
     indices: BTreeMap<String, IndexIdentity>,
     aliases: BTreeMap<String, Vec<AliasedIndex>>,
+    /// Every index that an alias has led to in any look: what is replayed may be older than the last one.
+    led_to: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Source {
@@ -70,7 +76,12 @@ impl Source {
         learn(&mut facts, &indices, &aliases);
         *self.facts.write() = Arc::new(facts);
         let mut view = self.view.write();
-        *view = View { looks: view.looks + 1, indices, aliases };
+        let mut led_to = std::mem::take(&mut view.led_to);
+        for (alias, behind) in &aliases {
+            let names = behind.iter().map(|aliased| aliased.index.clone());
+            led_to.entry(alias.clone()).or_default().extend(names);
+        }
+        *view = View { looks: view.looks + 1, indices, aliases, led_to };
         Ok(())
     }
 
@@ -115,8 +126,12 @@ impl Source {
         if view.indices.contains_key(name) {
             return vec![name.to_owned()];
         }
-        if let Some(indices) = view.aliases.get(name) {
-            return indices.iter().map(|aliased| aliased.index.clone()).collect();
+        if let Some(indices) = view.led_to.get(name) {
+            return indices
+                .iter()
+                .filter(|index| view.indices.contains_key(*index))
+                .cloned()
+                .collect();
         }
         if !name.contains('*') {
             return Vec::new();

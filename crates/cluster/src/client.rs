@@ -215,6 +215,11 @@ impl Cluster {
         self.retry
     }
 
+    /// What is asked for could not be had for as long as patience says.
+    pub(crate) fn unavailable(&self, path: &str, reason: String) -> ClusterError {
+        ClusterError::Unavailable { url: self.base.clone(), path: path.to_owned(), reason }
+    }
+
     pub(crate) fn answer_error(&self, path: &str, reason: impl ToString) -> ClusterError {
         ClusterError::Answer {
             url: self.base.clone(),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::{Cluster, ClusterError, Request};
 
@@ -36,6 +37,8 @@ pub enum Found {
     Gone,
     /// The index isn't there.
     NoIndex,
+    /// It can't be read under this id, and waiting won't help; why.
+    Unreadable(String),
 }
 
 impl Cluster {
@@ -45,21 +48,7 @@ impl Cluster {
         index: &str,
         ids: &[DocumentId],
     ) -> Result<Vec<Found>, ClusterError> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            docs: &'a [DocumentId],
-        }
-        let path = format!("/{}/_mget?realtime=true", crate::index::encode_segment(index));
-        let body =
-            serde_json::to_vec(&Body { docs: ids }).map_err(|e| self.answer_error(&path, e))?;
-        let reply = self.find(Request::json(Method::POST, path.clone(), body)).await?;
-        let Some(reply) = reply else { return Ok(vec![Found::NoIndex; ids.len()]) };
-        let found = parse_multi_get(&reply.body).map_err(|e| self.answer_error(&path, e))?;
-        if found.len() != ids.len() {
-            let reason = format!("{} documents for {} ids", found.len(), ids.len());
-            return Err(self.answer_error(&path, reason));
-        }
-        Ok(found)
+        self.read_each(index, ids, serde_json::json!({ "docs": ids }), Wanted::Document).await
     }
 
     /// The `_version` of a document, realtime; `None` when it or its index isn't there.
@@ -74,32 +63,88 @@ impl Cluster {
             id: &'a DocumentId,
             _source: bool,
         }
-        #[derive(Deserialize)]
-        struct Answer {
-            docs: Vec<Version>,
-        }
-        #[derive(Deserialize)]
-        struct Version {
-            #[serde(default)]
-            found: bool,
-            _version: Option<i64>,
-        }
-        let path = format!("/{}/_mget?realtime=true", crate::index::encode_segment(index));
         let docs: Vec<_> = ids.iter().map(|id| Asked { id, _source: false }).collect();
-        let body = serde_json::to_vec(&serde_json::json!({ "docs": docs }))
-            .map_err(|e| self.answer_error(&path, e))?;
-        let reply = self.find(Request::json(Method::POST, path.clone(), body)).await?;
-        let Some(reply) = reply else { return Ok(vec![None; ids.len()]) };
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|e| self.answer_error(&path, e))?;
-        if answer.docs.len() != ids.len() {
-            return Err(self.answer_error(&path, "another number of documents than ids"));
+        let found = self
+            .read_each(index, ids, serde_json::json!({ "docs": docs }), Wanted::Numbers)
+            .await?;
+        let version = |found: Found| match found {
+            Found::Live(document) => Ok(Some(document.version)),
+            Found::Gone | Found::NoIndex => Ok(None),
+            Found::Unreadable(why) => Err(self.answer_error(index, why)),
+        };
+        found.into_iter().map(version).collect()
+    }
+
+    /// One `_mget`. An item of a shard that no node has at the moment is not a document that isn't
+    /// there: then everything is asked again, as long as patience says.
+    async fn read_each(
+        &self,
+        index: &str,
+        ids: &[DocumentId],
+        body: serde_json::Value,
+        wanted: Wanted,
+    ) -> Result<Vec<Found>, ClusterError> {
+        let path = format!("/{}/_mget?realtime=true", crate::index::encode_segment(index));
+        let body = Bytes::from(body.to_string());
+        let (start, patience) = (Instant::now(), self.patience());
+        let mut attempt = 0;
+        loop {
+            let request = Request::json(Method::POST, path.clone(), body.clone());
+            let Some(reply) = self.find(request).await? else {
+                return Ok(vec![Found::NoIndex; ids.len()]);
+            };
+            let parsed =
+                parse_multi_get(&reply.body, wanted).map_err(|e| self.answer_error(&path, e))?;
+            match parsed {
+                Parsed::All(found) if found.len() == ids.len() => return Ok(found),
+                Parsed::All(found) => {
+                    let reason = format!("{} documents for {} ids", found.len(), ids.len());
+                    return Err(self.answer_error(&path, reason));
+                }
+                Parsed::NotNow(why) => {
+                    let wait = patience.wait(attempt);
+                    if start.elapsed() + wait > patience.give_up_after {
+                        return Err(self.unavailable(&path, why));
+                    }
+                    tokio::time::sleep(wait).await;
+                    attempt += 1;
+                }
+            }
         }
-        Ok(answer.docs.into_iter().map(|d| d._version.filter(|_| d.found)).collect())
     }
 }
 
-fn parse_multi_get(body: &Bytes) -> Result<Vec<Found>, String> {
+/// An `_mget` answer.
+#[derive(Debug, PartialEq)]
+enum Parsed {
+    All(Vec<Found>),
+    /// One of the items says that its shard can't answer now.
+    NotNow(String),
+}
+
+/// Errors of an item that go away by themselves: a shard that is being started or moved, a node that
+/// is overloaded or leaving.
+const NOT_NOW: [&str; 9] = [
+    "no_shard_available_action_exception",
+    "unavailable_shards_exception",
+    "illegal_index_shard_state_exception",
+    "shard_not_found_exception",
+    "node_not_connected_exception",
+    "node_disconnected_exception",
+    "receive_timeout_transport_exception",
+    "es_rejected_execution_exception",
+    "circuit_breaking_exception",
+];
+
+/// What is asked for of each document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Document,
+    /// All but its source.
+    Numbers,
+}
+
+fn parse_multi_get(body: &Bytes, wanted: Wanted) -> Result<Parsed, String> {
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(borrow)]
@@ -118,18 +163,34 @@ fn parse_multi_get(body: &Bytes) -> Result<Vec<Found>, String> {
         error: Option<ItemError>,
     }
     let answer: Answer<'_> = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-    let read = |raw: &RawValue| {
+    let mut found = Vec::with_capacity(answer.docs.len());
+    for raw in answer.docs {
         let status: Status = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
-        match status {
-            Status { error: Some(error), .. } => match error.kind.as_deref() {
-                Some("index_not_found_exception") => Ok(Found::NoIndex),
-                _ => Err(error.reason.or(error.kind).unwrap_or_else(|| "unnamed error".into())),
-            },
-            Status { found: false, .. } => Ok(Found::Gone),
-            Status { .. } => RawHit::parse(raw)?.document(body).map(Found::Live),
-        }
-    };
-    answer.docs.into_iter().map(read).collect()
+        found.push(match status {
+            Status { error: Some(ItemError { kind, reason }), .. } => {
+                let kind = kind.unwrap_or_default();
+                // OpenSearch names its own rejection without the other's prefix.
+                if NOT_NOW.contains(&kind.as_str()) || kind == "rejected_execution_exception" {
+                    return Ok(Parsed::NotNow(format!("{kind}: {}", reason.unwrap_or_default())));
+                }
+                match kind.as_str() {
+                    "index_not_found_exception" => Found::NoIndex,
+                    _ => Found::Unreadable(format!("{kind}: {}", reason.unwrap_or_default())),
+                }
+            }
+            Status { found: false, .. } => Found::Gone,
+            Status { .. } => {
+                let hit = RawHit::parse(raw)?;
+                match wanted {
+                    Wanted::Document => {
+                        hit.document(body).map_or_else(Found::Unreadable, Found::Live)
+                    }
+                    Wanted::Numbers => Found::Live(hit.numbers()),
+                }
+            }
+        });
+    }
+    Ok(Parsed::All(found))
 }
 
 /// A document as `_mget` and `_search` print it.
@@ -154,14 +215,20 @@ impl<'a> RawHit<'a> {
         let source = self._source.ok_or_else(|| {
             format!("document `{}` has no _source; its index cannot be read", self._id)
         })?;
-        Ok(Document {
-            source: one_line(body, source),
+        let source = one_line(body, source);
+        Ok(Document { source, ..self.numbers() })
+    }
+
+    /// Without its source, which stays empty.
+    fn numbers(self) -> Document {
+        Document {
+            source: Bytes::new(),
             id: self._id,
             routing: self._routing,
             seq_no: self._seq_no.unwrap_or(0),
             primary_term: self._primary_term.unwrap_or(0),
             version: self._version.unwrap_or(0),
-        })
+        }
     }
 }
 
@@ -189,7 +256,9 @@ mod tests {
             {"_index":"i","_id":"2","found":false},
             {"_index":"j","_id":"3","error":{"type":"index_not_found_exception","reason":"no"}}]}"#,
         );
-        let found = parse_multi_get(&body).unwrap();
+        let Parsed::All(found) = parse_multi_get(&body, Wanted::Document).unwrap() else {
+            unreachable!("all")
+        };
         let [Found::Live(document), rest @ ..] = &found[..] else { unreachable!("live first") };
         assert_eq!((document.seq_no, document.primary_term, document.version), (7, 2, 3));
         assert_eq!(document.routing.as_deref(), Some("r"));
@@ -198,8 +267,22 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_item_error_is_an_error() {
-        let body = Bytes::from_static(br#"{"docs":[{"error":{"type":"boom","reason":"why"}}]}"#);
-        assert_eq!(parse_multi_get(&body), Err("why".into()));
+    fn a_shard_that_is_away_is_not_a_document_that_is_gone() {
+        let body = |kind: &str| {
+            let item = serde_json::json!({"error": {"type": kind, "reason": "why"}});
+            Bytes::from(serde_json::json!({"docs": [{"found": false}, item]}).to_string())
+        };
+        for kind in NOT_NOW {
+            let parsed = parse_multi_get(&body(kind), Wanted::Document).unwrap();
+            assert_eq!(parsed, Parsed::NotNow(format!("{kind}: why")));
+        }
+        let gone_and_unversioned = Bytes::from_static(
+            br#"{"docs":[{"found":false},{"_id":"1","_version":4,"found":true}]}"#,
+        );
+        let read = parse_multi_get(&gone_and_unversioned, Wanted::Numbers);
+        let Ok(Parsed::All(read)) = read else { unreachable!("{read:?}") };
+        assert!(matches!(&read[..], [Found::Gone, Found::Live(Document { version: 4, .. })]));
+        let found = vec![Found::Gone, Found::Unreadable("boom: why".into())];
+        assert_eq!(parse_multi_get(&body("boom"), Wanted::Document), Ok(Parsed::All(found)));
     }
 }

@@ -15,6 +15,8 @@ pub enum ClusterError {
     Status { url: String, method: String, path: String, status: u16, body: String },
     #[error("the answer of {url} to {path} is not understood: {reason}")]
     Answer { url: String, path: String, reason: String },
+    #[error("{url} could not answer {path} in time: {reason}; check the cluster's health")]
+    Unavailable { url: String, path: String, reason: String },
     #[error(
         "the answer of {url} to {path} is longer than {limit} bytes; ask for less or raise the limit"
     )]
@@ -30,7 +32,7 @@ impl ClusterError {
     /// True when waiting may help: nothing answered, or the answer was "not now".
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::NoAnswer { .. } => true,
+            Self::Connect { .. } | Self::NoAnswer { .. } | Self::Unavailable { .. } => true,
             Self::Status { status, .. } => crate::retry::is_transient(*status),
             Self::Settings(_) | Self::Answer { .. } | Self::TooLong { .. } => false,
         }

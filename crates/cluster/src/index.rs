@@ -25,6 +25,12 @@ impl IndexDefinition {
     pub fn uuid(&self) -> Option<&str> {
         self.settings.get("index")?.get("uuid")?.as_str()
     }
+
+    /// How many primary shards it has; 1 when it doesn't say.
+    pub fn shards(&self) -> u32 {
+        let count = self.settings.get("index").and_then(|index| index.get("number_of_shards"));
+        count.and_then(Value::as_str).and_then(|count| count.parse().ok()).unwrap_or(1)
+    }
 }
 
 /// Which index stands behind a name at the moment.

@@ -1,9 +1,11 @@
 //! What an index holds above a sequence number, shard by shard.
 //!
 //! A sweep answers "what was written that the journal can't name?" without reading the index again each
-//! time: it remembers how far each shard has been swept. The mark of a shard is its *local checkpoint*, taken
-//! before the refresh: everything at or below it has been processed, so nothing below the mark can appear
-//! later. (The highest number would not do: a lower one may still be on its way.)
+//! time: it remembers how far each shard has been swept. The mark of a shard is its *global checkpoint*, taken
+//! before the refresh: everything at or below it has been processed by all copies, so nothing below the mark
+//! can appear later. (The highest number would not do: a lower one may still be on its way. Nor would the
+//! primary's own checkpoint: what only it has processed is gone when it fails, and its numbers are given to
+//! other operations.)
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
+use tokio::time::Instant;
 
 use crate::{Cluster, ClusterError, Document, Request, documents::RawHit, index::encode_segment};
 
@@ -45,25 +48,34 @@ pub struct Sweep {
 }
 
 impl Cluster {
-    /// Begins a sweep of a concrete index above `since`. `None` when the index isn't there.
-    /// `page` documents are held at a time.
+    /// Begins a sweep of a concrete index of `shards` primary shards above `since`. `None` when the
+    /// index isn't there. `page` documents are held at a time. A shard that no node has at the
+    /// moment is waited for.
     pub async fn sweep(
         &self,
         index: &str,
+        shards: u32,
         since: &ShardProgress,
         page: usize,
     ) -> Result<Option<Sweep>, ClusterError> {
-        let Some(reached) = self.checkpoints(index).await? else { return Ok(None) };
-        self.refresh(index).await?;
-        let left =
-            reached.0.keys().map(|&shard| (shard, since.of(shard).map_or(0, |n| n + 1))).collect();
+        let Some((written, reached)) = self.checkpoints(index, shards).await? else {
+            return Ok(None);
+        };
+        if !self.refresh_if_there(index).await? {
+            return Ok(None);
+        }
+        let from = |shard| (shard, since.of(shard).map_or(0, |number| number + 1));
+        let left = written.into_iter().map(from).collect();
         let page = page.clamp(1, 10_000);
         Ok(Some(Sweep { cluster: self.clone(), index: index.to_owned(), page, left, reached }))
     }
 
-    /// Documents with these ids whatever their routing, as of a refresh just before.
+    /// Documents with these ids whatever their routing, as of a refresh just before. None of an
+    /// index that isn't there.
     pub async fn find_ids(&self, index: &str, ids: &[&str]) -> Result<Vec<Document>, ClusterError> {
-        self.refresh(index).await?;
+        if !self.refresh_if_there(index).await? {
+            return Ok(Vec::new());
+        }
         let path = format!("/{}/_search", encode_segment(index));
         let body = json!({
             "size": 10_000,
@@ -71,18 +83,50 @@ impl Cluster {
             "version": true,
             "query": {"ids": {"values": ids}},
         });
-        let reply = self.call(Request::json(Method::POST, path.clone(), body.to_string())).await?;
+        let request = Request::json(Method::POST, path.clone(), body.to_string());
+        let Some(reply) = self.find(request).await? else { return Ok(Vec::new()) };
         parse_hits(&reply.body).map_err(|e| self.answer_error(&path, e))
     }
 
-    /// The local checkpoint of every primary that has seen a write. `None` when the index isn't there.
-    async fn checkpoints(&self, index: &str) -> Result<Option<ShardProgress>, ClusterError> {
+    /// `false`: the index isn't there.
+    async fn refresh_if_there(&self, index: &str) -> Result<bool, ClusterError> {
+        let path = format!("/{}/_refresh", encode_segment(index));
+        Ok(self.find(Request::new(Method::POST, path)).await?.is_some())
+    }
+
+    /// The shards that have seen a write, and the checkpoint of each. `None` when the index isn't
+    /// there. Waits until every shard has a primary.
+    async fn checkpoints(
+        &self,
+        index: &str,
+        shards: u32,
+    ) -> Result<Option<(Vec<u32>, ShardProgress)>, ClusterError> {
         let path =
             format!("/{}/_stats?level=shards&filter_path=indices.*.shards", encode_segment(index));
-        let Some(reply) = self.find(Request::new(Method::GET, path.clone())).await? else {
-            return Ok(None);
-        };
-        parse_checkpoints(&reply.body).map(Some).map_err(|e| self.answer_error(&path, e))
+        let (start, patience) = (Instant::now(), self.patience());
+        let mut attempt = 0;
+        loop {
+            let Some(reply) = self.find(Request::new(Method::GET, path.clone())).await? else {
+                return Ok(None);
+            };
+            let primaries =
+                parse_checkpoints(&reply.body).map_err(|e| self.answer_error(&path, e))?;
+            if let Some(missing) = (0..shards).find(|shard| !primaries.contains_key(shard)) {
+                let wait = patience.wait(attempt);
+                if start.elapsed() + wait > patience.give_up_after {
+                    let reason = format!("shard {missing} of {index} has no primary");
+                    return Err(self.unavailable(&path, reason));
+                }
+                tokio::time::sleep(wait).await;
+                attempt += 1;
+                continue;
+            }
+            let written = primaries.iter().filter(|(_, at)| at.local >= 0).map(|(n, _)| *n);
+            let written = written.collect();
+            let reached = primaries.into_iter().filter(|(_, at)| at.global >= 0);
+            let reached = reached.map(|(number, at)| (number, at.global)).collect();
+            return Ok(Some((written, ShardProgress(reached))));
+        }
     }
 }
 
@@ -146,7 +190,18 @@ pub(crate) fn parse_hits(body: &Bytes) -> Result<Vec<Document>, String> {
     answer.hits.hits.into_iter().map(|raw| RawHit::parse(raw)?.document(body)).collect()
 }
 
-fn parse_checkpoints(body: &[u8]) -> Result<ShardProgress, String> {
+/// Where the primary of a shard is; -1: nothing has ever been written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+struct Checkpoints {
+    #[serde(rename = "local_checkpoint")]
+    local: i64,
+    /// What all copies have. What is above may be taken back when the primary fails, and its number
+    /// given to something else.
+    #[serde(rename = "global_checkpoint")]
+    global: i64,
+}
+
+fn parse_checkpoints(body: &[u8]) -> Result<BTreeMap<u32, Checkpoints>, String> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(default)]
@@ -159,29 +214,23 @@ fn parse_checkpoints(body: &[u8]) -> Result<ShardProgress, String> {
     #[derive(Deserialize)]
     struct Copy {
         routing: Routing,
-        seq_no: Option<SeqNo>,
+        seq_no: Option<Checkpoints>,
     }
     #[derive(Deserialize)]
     struct Routing {
         primary: bool,
     }
-    #[derive(Deserialize)]
-    struct SeqNo {
-        local_checkpoint: i64,
-    }
     let answer: Answer = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-    let mut progress = ShardProgress::default();
+    let mut primaries = BTreeMap::new();
     for (number, copies) in answer.indices.into_values().flat_map(|i| i.shards) {
         let shard: u32 = number.parse().map_err(|_| format!("shard `{number}`"))?;
-        let primary = copies.into_iter().find(|c| c.routing.primary);
-        let seq_no =
-            primary.and_then(|c| c.seq_no).ok_or_else(|| format!("no primary of shard {shard}"))?;
-        // -1: nothing has ever been written to it.
-        if seq_no.local_checkpoint >= 0 {
-            progress.0.insert(shard, seq_no.local_checkpoint);
+        // A primary without numbers is one that is being recovered.
+        let primary = copies.into_iter().find(|copy| copy.routing.primary);
+        if let Some(at) = primary.and_then(|copy| copy.seq_no) {
+            primaries.insert(shard, at);
         }
     }
-    Ok(progress)
+    Ok(primaries)
 }
 
 #[cfg(test)]
@@ -191,13 +240,17 @@ mod tests {
     #[test]
     fn checkpoints_are_the_primaries() {
         let body = br#"{"indices":{"i":{"shards":{
-            "0":[{"routing":{"primary":false},"seq_no":{"local_checkpoint":3}},
-                 {"routing":{"primary":true},"seq_no":{"local_checkpoint":5}}],
-            "1":[{"routing":{"primary":true},"seq_no":{"local_checkpoint":-1}}]}}}}"#;
+            "0":[{"routing":{"primary":false},"seq_no":{"local_checkpoint":3,"global_checkpoint":3}},
+                 {"routing":{"primary":true},"seq_no":{"local_checkpoint":5,"global_checkpoint":4}}],
+            "1":[{"routing":{"primary":true},"seq_no":{"local_checkpoint":-1,"global_checkpoint":-1}}],
+            "2":[{"routing":{"primary":true}}]}}}}"#;
         let read = parse_checkpoints(body).unwrap();
-        assert_eq!((read.of(0), read.of(1)), (Some(5), None));
+        assert_eq!(read.get(&0), Some(&Checkpoints { local: 5, global: 4 }));
+        assert_eq!(read.get(&1), Some(&Checkpoints { local: -1, global: -1 }));
+        // No primary to ask: not to be taken for one that is empty.
+        assert_eq!(read.get(&2), None);
         let mut mark = ShardProgress([(0, 9)].into());
-        mark.advance(&read);
+        mark.advance(&ShardProgress([(0, 4)].into()));
         assert_eq!(mark.of(0), Some(9));
     }
 
