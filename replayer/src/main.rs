@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         }
     };
     start_logs(LogFormat::of_stderr(), &settings.log_level);
-    let output = settings.output;
+    let (output, exit_at_end) = (settings.output, settings.exit_at_end);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -44,7 +44,8 @@ fn main() -> ExitCode {
     match result {
         Ok(summary) => {
             print(&summary, output);
-            if summary.is_converged() { Exit::Done } else { Exit::No }.into()
+            let done = summary.is_converged() && (summary.reached_end || !exit_at_end);
+            if done { Exit::Done } else { Exit::No }.into()
         }
         Err(error) => {
             eprintln!("traffic-replayer: {error}");

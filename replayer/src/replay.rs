@@ -23,7 +23,7 @@ use converge::{
 use journal::{Ends, Entry, Reader};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -93,6 +93,8 @@ pub(crate) struct Conductor {
     open: Vec<String>,
     reports: (mpsc::UnboundedSender<Report>, mpsc::UnboundedReceiver<Report>),
     at_end: bool,
+    /// When the journal's end was reached.
+    end_since: Option<Instant>,
     newest: Nanos,
     quiet_ticks: u32,
 }
@@ -139,6 +141,7 @@ impl Conductor {
             open: Vec::new(),
             reports: mpsc::unbounded_channel(),
             at_end: false,
+            end_since: None,
             newest: 0,
             quiet_ticks: 0,
             context,
@@ -228,6 +231,7 @@ impl Conductor {
             return;
         }
         self.at_end = true;
+        self.end_since = Some(Instant::now());
         let events = self.connections.end(&self.context.offsets, &mut self.next_key);
         self.enter(events).await;
         self.order.advance(u64::MAX);

@@ -334,3 +334,115 @@ async fn a_mapping_that_is_behind_is_brought_up() {
     assert!(summary.is_converged(), "{summary}");
     lab.assert_equal().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_takes_what_it_named_and_no_more() {
+    let lab = Lab::start("named").await;
+    let index = &lab.index;
+    let day = "%3C{index}-day-%7Bnow%2Fd%7D%3E".replace("{index}", index);
+    let mut today = String::new();
+    for name in ["a", "b", "keep"] {
+        lab.ok(Method::PUT, &format!("/{index}-{name}/_doc/1"), &json!({"n": 1})).await;
+    }
+    lab.ok(Method::PUT, &format!("/{index}/_doc/1"), &json!({"n": 1})).await;
+    if let Some(name) = lab.ok(Method::PUT, &format!("/{day}"), &json!({})).await["index"].as_str()
+    {
+        today = name.to_owned();
+        lab.ok(Method::PUT, &format!("/{today}/_doc/1"), &json!({"n": 1})).await;
+    }
+    // What is there before the deletions come.
+    assert!(lab.replay(|_| {}).await.unwrap().is_converged());
+    lab.ok(Method::DELETE, &format!("/{index}-*,-{index}-keep,-{index}-day*"), &json!(null)).await;
+    lab.ok(Method::DELETE, &format!("/{day}"), &json!(null)).await;
+    lab.stop_proxy().await;
+    let summary = lab.replay(|_| {}).await.unwrap();
+    assert!(summary.is_converged(), "{summary}");
+    assert_eq!(summary.doubt["indices not named"], 1, "{summary}");
+    lab.assert_equal().await;
+    let there = lab.on_target(Method::GET, &format!("/{index}-*")).await;
+    let names: Vec<_> = there.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, [format!("{index}-keep")], "and {today} is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_was_emptied_is_swept_from_the_beginning() {
+    let lab = Lab::start("emptied").await;
+    let index = &lab.index;
+    let filtered = format!("/{index}/_bulk?filter_path=errors");
+    // Two shards, so that the numbers of the second life lie below those of the first.
+    let settings = json!({"settings": {"number_of_shards": 2}});
+    for documents in [60, 20] {
+        lab.any(Method::DELETE, &format!("/{index}"), &json!(null)).await;
+        lab.ok(Method::PUT, &format!("/{index}"), &settings).await;
+        let line = |n| format!("{{\"index\":{{}}}}\n{{\"made\":{n}}}\n");
+        lab.bulk(&filtered, (0..documents).map(line).collect()).await;
+    }
+    lab.stop_proxy().await;
+    let summary = lab.replay(|_| {}).await.unwrap();
+    assert!(summary.is_converged(), "{summary}");
+    lab.assert_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_others_make_again_during_a_replay_is_read_again() {
+    let lab = Lab::start("meanwhile").await;
+    let index = &lab.index;
+    for id in 0..10 {
+        lab.ok(Method::PUT, &format!("/{index}/_doc/{id}"), &json!({"n": id})).await;
+    }
+    let shutdown = telemetry::Shutdown::new();
+    let live = lab.replay_until(&shutdown);
+    let clients = async {
+        lab.wait_for(index, "9").await;
+        lab.directly(Method::DELETE, &format!("/{index}"), &json!(null)).await;
+        lab.directly(Method::PUT, &format!("/{index}"), &json!({})).await;
+        // The replayer sees the source's change after some seconds; these come before that.
+        for id in 100..120 {
+            lab.ok(Method::PUT, &format!("/{index}/_doc/{id}"), &json!({"n": id})).await;
+        }
+        lab.wait_for(index, "119").await;
+        shutdown.drain();
+    };
+    let (summary, ()) = tokio::join!(live, clients);
+    summary.unwrap();
+    lab.ok(Method::PUT, &format!("/{index}/_doc/120"), &json!({"n": 120})).await;
+    lab.stop_proxy().await;
+    let summary = lab.replay(|_| {}).await.unwrap();
+    assert!(summary.is_converged(), "{summary}");
+    lab.assert_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_target_refuses_behind_an_alias_is_left() {
+    let lab = Lab::start("refused").await;
+    let index = &lab.index;
+    let alias = format!("{index}-alias");
+    // Somebody has made the index on the target, with a field that the source's words don't fit.
+    let mapping = json!({"mappings": {"properties": {"n": {"type": "long"}}}});
+    lab.change_target(Method::PUT, &format!("/{index}"), &mapping).await;
+    let mapping = json!({"mappings": {"properties": {"n": {"type": "keyword"}}}});
+    lab.ok(Method::PUT, &format!("/{index}"), &mapping).await;
+    lab.ok(Method::PUT, &format!("/{index}/_alias/{alias}"), &json!(null)).await;
+    let lines = "{\"index\":{}}\n{\"n\":\"a word\"}\n{\"index\":{}}\n{\"n\":\"5\"}\n";
+    lab.bulk(&format!("/{alias}/_bulk?filter_path=errors"), lines.into()).await;
+    lab.stop_proxy().await;
+    for _ in 0..2 {
+        let summary = lab.replay(|_| {}).await.unwrap();
+        assert!(!summary.is_converged() && summary.doubt_left > 0, "{summary}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_an_index_that_is_gone_is_superseded() {
+    let lab = Lab::start("gone").await;
+    let (index, gone) = (&lab.index, format!("{}-gone", lab.index));
+    lab.ok(Method::PUT, &format!("/{index}/_doc/1"), &json!({"n": 1})).await;
+    lab.ok(Method::PUT, &format!("/{gone}/_doc/1"), &json!({"n": 1})).await;
+    let field = json!({"properties": {"later": {"type": "keyword"}}});
+    lab.ok(Method::PUT, &format!("/{gone}/_mapping"), &field).await;
+    lab.directly(Method::DELETE, &format!("/{gone}"), &json!(null)).await;
+    lab.stop_proxy().await;
+    let summary = lab.replay(|_| {}).await.unwrap();
+    assert!(summary.is_converged(), "{summary}");
+    lab.assert_equal().await;
+}

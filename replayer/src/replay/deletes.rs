@@ -85,17 +85,17 @@ impl Conductor {
 
 /// Sends deletes again whose index is still the one they were for, in one bulk.
 async fn resend(context: &Context, batch: Batch) -> Result<Vec<String>, ClusterError> {
-    let (mut items, mut oldest) = (Vec::with_capacity(batch.len()), u64::MAX);
+    let mut items = Vec::with_capacity(batch.len());
     for (answered, kept) in &batch {
         if operations::is_current(context, &kept.operation.address.index, *answered).await? {
-            oldest = oldest.min(*answered);
             items.push(Item::Operation(kept.operation.clone()));
         }
     }
     let mut failed = Vec::new();
     if !items.is_empty() {
         let write = Write { shape: Shape::Bulk, refresh: Refresh::No, items };
-        let applied = operations::apply(context, &write, oldest, None).await?;
+        // Each was held against its own index's life above.
+        let applied = operations::apply(context, &write, u64::MAX, None).await?;
         context.metrics.resent_deletes.inc_by(applied.done);
         failed.extend(applied.failed.into_iter().map(|(address, why)| {
             format!("deleting {}/{} again failed: {why}", address.index, address.id)

@@ -7,10 +7,14 @@ use converge::{
     order::{ExchangeKey, Role},
 };
 
+use tokio::time::Instant;
+
 use super::{Conductor, Report};
 use crate::{
     context::RunError,
     doubt::{self, Waiting},
+    indices,
+    stream::GRACE,
 };
 
 /// Doubts that are resolved together, at most.
@@ -28,7 +32,9 @@ impl Conductor {
         }
         let mut batch = Vec::new();
         while let Some(first) = self.doubts.first_entry() {
-            if batch.len() >= DOUBT_BATCH || !self.order.doubt_ready(*first.key()) {
+            let answered = *first.key();
+            let ready = self.order.doubt_ready(answered) && has_passed(answered, self.end_since);
+            if batch.len() >= DOUBT_BATCH || !ready {
                 break;
             }
             batch.extend(first.remove());
@@ -67,6 +73,14 @@ impl Conductor {
         let reason = waiting.doubt.reason.as_str();
         self.note(format!("{} in doubt ({reason}): {what}: {why}", waiting.about));
     }
+}
+
+/// Whether the source has surely finished with what it was asked by this time, by our own clock. Only behind the
+/// journal's end can it be another than the low-water mark says: a request whose answer isn't there may still be
+/// executed. Clocks that differ don't hold us up for longer than that takes.
+fn has_passed(answered: u64, end_since: Option<Instant>) -> bool {
+    let waited = end_since.is_none_or(|since| since.elapsed().as_nanos() >= u128::from(GRACE));
+    waited || indices::now() >= answered
 }
 
 /// The indices that a batch of doubts is about, and how reading them conflicts with others.

@@ -6,6 +6,7 @@ use super::{Conductor, Pending, Report};
 use crate::{
     context::RunError,
     exchange::{self, Job},
+    metrics::Metrics,
 };
 
 impl Conductor {
@@ -89,6 +90,7 @@ impl Conductor {
                 self.resending = None;
                 self.order.finished(key);
                 for line in resent? {
+                    Metrics::count(&self.context.metrics.failed, "delete sent again");
                     self.note(line);
                 }
             }

@@ -1,7 +1,12 @@
 //! A source, a proxy in front of it, a journal and a target.
 #![allow(unreachable_pub)] // a module of a test
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use capture_proxy::CaptureProxy;
 use cluster::{Cluster, Document, Method, Reply, Request};
@@ -98,16 +103,44 @@ impl Lab {
         }
     }
 
+    /// Changes the target, past the replayer.
+    pub async fn change_target(&self, method: Method, path: &str, body: &Value) {
+        let reply = self.on_target.send(request(method, path, body)).await.unwrap();
+        assert!(reply.is_success(), "{path}: {} {}", reply.status, reply.excerpt());
+    }
+
+    /// Waits until the target has the document.
+    pub async fn wait_for(&self, index: &str, id: &str) {
+        let path = format!("/{index}/_doc/{id}");
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.on_target(Method::GET, &path).await["found"] != true {
+            assert!(Instant::now() < until, "{path} does not come");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Replays to the journal's end, with the source, as fast as it goes, unless `change` says otherwise.
     pub async fn replay(&self, change: impl FnOnce(&mut Settings)) -> Result<Summary, RunError> {
+        let mut settings = self.settings();
+        change(&mut settings);
+        traffic_replayer::run(settings, Shutdown::new()).await
+    }
+
+    /// Replays what comes until `shutdown`.
+    pub async fn replay_until(&self, shutdown: &Shutdown) -> Result<Summary, RunError> {
+        let mut settings = self.settings();
+        settings.exit_at_end = false;
+        traffic_replayer::run(settings, shutdown.clone()).await
+    }
+
+    fn settings(&self) -> Settings {
         let journal = format!("file://{}", self.folder.path().join("journal").display());
         let mut settings =
             Settings::new(journal.parse().unwrap(), self.target.url(), self.tuples());
         settings.source = Some(cluster::Settings::new(self.source.url()));
         settings.exit_at_end = true;
         settings.pace = Pace::Free;
-        change(&mut settings);
-        traffic_replayer::run(settings, Shutdown::new()).await
+        settings
     }
 
     /// The program itself, replaying the same as [`Lab::replay`].
