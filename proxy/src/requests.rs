@@ -150,14 +150,13 @@ async fn release(
 ) -> Option<Ended> {
     let durable = connection.tape.lane().durable();
     while let Some(parcel) = window.front() {
-        if parcel.after > durable.durable() {
-            if !connection.tape.is_broken() {
-                return None;
-            }
-            if connection.settings.when_full == WhenFull::Reject {
+        match durable.look(parcel.after) {
+            Some(Ok(())) => {}
+            None => return None,
+            Some(Err(_)) if connection.settings.when_full == WhenFull::Reject => {
                 return Some(Ended::Refused(Refusal::Journal));
             }
-            connection.metrics.uncaptured.inc_by(parcel.len() as u64);
+            Some(Err(_)) => connection.metrics.uncaptured.inc_by(parcel.len() as u64),
         }
         *waiting -= parcel.len();
         if let Err(error) = send_both(source, &parcel.front, parcel.data.bytes()).await {

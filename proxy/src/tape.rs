@@ -82,11 +82,6 @@ impl Tape {
         &self.seat
     }
 
-    /// Whether the journal has given up on this connection: later records don't count.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.state.lock().broken || self.lane.durable().is_lost()
-    }
-
     /// A whole slab as one record around the very bytes that were read, its secrets blanked.
     /// Returns those bytes and the record's number.
     pub(crate) fn seal(
@@ -168,6 +163,12 @@ impl Tape {
         if state.broken {
             return self.drop_record("broken");
         }
+        if self.lane.durable().is_lost() {
+            // The journal took an earlier record and lost it: none after it counts, so none after
+            // it is written.
+            self.drop_backlog(state, "lost");
+            return self.drop_record("lost");
+        }
         if !state.backlog.is_empty() {
             return state.backlog.push_back((number, record, urgency));
         }
@@ -177,17 +178,22 @@ impl Tape {
                 self.seat.keep_back(KeptBack::Backlog, now());
                 state.backlog.push_back((number, record, urgency));
             }
-            Err(error) => self.break_off(state, &error),
+            Err(error) => self.break_off(state, &error, "journal"),
         }
     }
 
-    fn break_off(&self, state: &mut State, error: &AppendError) {
+    /// Gives the journal up for this connection: the record at hand and all that wait are dropped.
+    fn break_off(&self, state: &mut State, error: &AppendError, reason: &str) {
         tracing::error!(%error, connection = self.seat.connection(), "a record was not journaled");
-        state.broken = true;
         self.lane.give_up();
-        self.drop_record("journal");
+        self.drop_record(reason);
+        self.drop_backlog(state, reason);
+    }
+
+    fn drop_backlog(&self, state: &mut State, reason: &str) {
+        state.broken = true;
         for _ in state.backlog.drain(..) {
-            self.drop_record("journal");
+            self.drop_record(reason);
         }
         self.seat.release(KeptBack::Backlog);
     }
@@ -208,20 +214,22 @@ impl Tape {
     /// Tries to empty the backlog; `true` when something is left in it.
     fn push_backlog(&self, give_up: bool) -> bool {
         let mut state = self.state.lock();
+        if self.lane.durable().is_lost() {
+            self.drop_backlog(&mut state, "lost");
+            return false;
+        }
         while let Some((number, record, urgency)) = state.backlog.pop_front() {
             match self.journal.append(&self.lane, number, record, urgency) {
                 Ok(()) => {}
                 Err(AppendError::Full(record)) if give_up => {
-                    let error = AppendError::Full(record);
-                    self.drop_record("full");
-                    self.break_off(&mut state, &error);
+                    self.break_off(&mut state, &AppendError::Full(record), "full");
                     return false;
                 }
                 Err(AppendError::Full(record)) => {
                     state.backlog.push_front((number, record, urgency));
                     return true;
                 }
-                Err(error) => self.break_off(&mut state, &error),
+                Err(error) => self.break_off(&mut state, &error, "journal"),
             }
         }
         self.seat.release(KeptBack::Backlog);
@@ -271,5 +279,30 @@ fn blank(data: &mut [u8], secrets: &[Range<usize>]) {
     for range in secrets {
         let (start, end) = (range.start.min(data.len()), range.end.min(data.len()));
         data[start..end].fill(b'*');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::{AppendSettings, JournalUrl};
+
+    use super::*;
+    use crate::roster::Roster;
+
+    #[test]
+    fn nothing_is_written_behind_a_record_that_was_lost() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = JournalUrl::File(folder.path().join("j"));
+        let journal = Appender::open(&url, &AppendSettings::default()).unwrap();
+        let metrics = Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap());
+        let place = Arc::new(Roster::default()).enter("node");
+        let tape = Tape::new(journal.clone(), "node", place.seat.clone(), metrics.clone());
+        // As the journal does with a record that it took and could not write.
+        tape.lane().give_up();
+        tape.connect(now());
+        tape.close();
+        assert_eq!(journal.waiting_bytes(), 0);
+        let dropped = |reason| metrics.dropped.with_label_values(&[reason]).get();
+        assert_eq!((dropped("lost"), dropped("broken")), (1, 1));
     }
 }

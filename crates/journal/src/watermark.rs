@@ -5,7 +5,7 @@
 //! task of the connection.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
 use futures::task::AtomicWaker;
@@ -19,23 +19,27 @@ pub struct NotDurable {
     pub durable: u64,
 }
 
-/// The highest record number of a connection that is durable.
+/// The bit that says that a record was lost: in the same word as the number, so that no thread can
+/// raise the number after another has said so.
+const LOST: u64 = 1 << 63;
+
+/// The highest record number of a connection that is durable, up to the first that was lost.
 #[derive(Debug, Default)]
 pub struct Watermark {
-    durable: AtomicU64,
-    lost: AtomicBool,
+    /// A number below [`LOST`], and that bit. Once the bit is set, nothing changes any more.
+    state: AtomicU64,
     waker: AtomicWaker,
 }
 
 impl Watermark {
     /// Everything up to this number is durable.
     pub fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) & !LOST
     }
 
     /// Whether a record of this connection was lost on its way; nothing becomes durable after it.
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) & LOST != 0
     }
 
     /// Waits until `number` is durable. One task at a time may wait on a watermark.
@@ -53,23 +57,27 @@ impl Watermark {
         .await
     }
 
-    fn look(&self, number: u64) -> Option<Result<(), NotDurable>> {
-        let durable = self.durable();
+    /// What became of record `number`; `None` while that is open.
+    pub fn look(&self, number: u64) -> Option<Result<(), NotDurable>> {
+        let state = self.state.load(Ordering::Acquire);
+        let durable = state & !LOST;
         if durable >= number {
             return Some(Ok(()));
         }
-        self.is_lost().then_some(Err(NotDurable { number, durable }))
+        (state & LOST != 0).then_some(Err(NotDurable { number, durable }))
     }
 
-    /// Raises the mark; gives back who waits, to be woken when a whole group has been marked.
+    /// Raises the mark, unless a record before was lost: "everything up to it" would not hold.
+    /// Gives back who waits, to be woken when a whole group has been marked.
     pub(crate) fn raise(&self, number: u64) -> Option<Waker> {
-        self.durable.fetch_max(number, Ordering::Release);
+        let raised = |state: u64| (state & LOST == 0 && state < number).then_some(number & !LOST);
+        let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, raised);
         self.waker.take()
     }
 
     /// Says that a record is lost; later ones don't count any more.
     pub(crate) fn lose(&self) -> Option<Waker> {
-        self.lost.store(true, Ordering::Release);
+        self.state.fetch_or(LOST, Ordering::AcqRel);
         self.waker.take()
     }
 }
@@ -103,5 +111,31 @@ mod tests {
         let (third, fourth) = waiting.await.unwrap();
         assert_eq!(third, Ok(()));
         assert_eq!(fourth, Err(NotDurable { number: 4, durable: 3 }));
+    }
+
+    #[tokio::test]
+    async fn nothing_becomes_durable_after_a_loss_and_what_was_stays() {
+        let mark = Watermark::default();
+        mark.raise(4);
+        mark.lose();
+        mark.raise(6);
+        assert_eq!(mark.reached(4).await, Ok(()));
+        for number in [5, 6] {
+            assert_eq!(mark.reached(number).await, Err(NotDurable { number, durable: 4 }));
+        }
+        assert_eq!((mark.durable(), mark.is_lost()), (4, true));
+    }
+
+    #[test]
+    fn a_loss_on_another_thread_is_final() {
+        for _ in 0..200 {
+            let mark = Watermark::default();
+            let after_loss = std::thread::scope(|scope| {
+                scope.spawn(|| (1..100).for_each(|number| drop(mark.raise(number))));
+                mark.lose();
+                mark.durable()
+            });
+            assert_eq!(mark.durable(), after_loss);
+        }
     }
 }
