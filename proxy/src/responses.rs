@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::partial_head::PartialHead;
 use crate::pass::{LEAST_READ, Passing, SMALL, read, send};
 use crate::tape::{Secrets, now, shifted};
-use crate::{Durability, Hold};
+use crate::{Durability, Hold, WhenFull};
 
 /// The answer direction of a connection.
 pub(crate) struct ResponseSide {
@@ -61,8 +61,11 @@ pub(crate) async fn forward(
         if taken.ends_write > 0
             && connection.tape.lane().durable().reached(taken.ends_write).await.is_err()
         {
-            // The answer can't be vouched for: the client sees a connection that broke.
-            return Err(io::Error::other("the answer did not reach the journal"));
+            if settings.when_full == WhenFull::Reject {
+                // The answer can't be vouched for: the client sees a connection that broke.
+                return Err(io::Error::other("the answer did not reach the journal"));
+            }
+            connection.metrics.uncaptured.inc_by(taken.data.bytes().len() as u64);
         }
         if client_is_there && send(client, taken.data.bytes()).await.is_err() {
             client_is_there = false;

@@ -55,6 +55,22 @@ async fn with_forward_a_write_goes_through_uncaptured_and_is_counted() {
 }
 
 #[tokio::test]
+async fn with_hold_exchange_and_forward_the_answer_goes_through_uncaptured_and_is_counted() {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| {
+        tiny(flags);
+        flags.when_full = Some("forward".into());
+        flags.hold = Some("exchange".into());
+    })
+    .await;
+    let mut client = stage.client().await;
+    client.write_all(put("").as_bytes()).await.unwrap();
+    assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    let expected = format!("uncaptured_bytes_total {}", put("").len() + OK.len());
+    assert!(stage.metrics().await.contains(&expected));
+}
+
+#[tokio::test]
 async fn secrets_reach_the_source_and_not_the_journal_wherever_the_head_is_cut() {
     let request = put("Authorization: Basic c2VjcmV0\r\nx-api-key: k3y\r\nCookie: sid=s3ss\r\n");
     let answer = b"HTTP/1.1 200 OK\r\nset-cookie: sid=s3ss\r\ncontent-length: 0\r\n\r\n";
