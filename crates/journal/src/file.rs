@@ -19,6 +19,7 @@
 
 mod append;
 mod format;
+mod log;
 mod reader;
 mod segment;
 

@@ -1,19 +1,19 @@
 //! Appending to segments: a queue, and one thread that writes groups and makes them durable.
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
-use super::format::{self, FRAME_HEADER, MAX_BODY, SEGMENT_HEADER};
-use super::segment::{self, Segment};
+use super::format::{FRAME_HEADER, MAX_BODY};
+use super::log::Log;
 use crate::{AppendError, AppendSettings, Lane, Urgency};
 
 /// The writing end of a file journal.
@@ -47,9 +47,9 @@ struct Queue {
 }
 
 #[derive(Debug)]
-struct Pending {
-    lane: Lane,
-    record: Bytes,
+pub(super) struct Pending {
+    pub lane: Lane,
+    pub record: Bytes,
     number: u64,
 }
 
@@ -61,7 +61,8 @@ impl FileAppender {
             let message = format!("{} is in use by another writer", folder.display());
             io::Error::new(io::ErrorKind::AddrInUse, message)
         })?;
-        let log = Log::open(folder, settings)?;
+        let mut log = Log::open(folder, settings)?;
+        log.expire();
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue { size: log.size(), ..Queue::default() }),
             came: Condvar::new(),
@@ -151,11 +152,21 @@ fn write_groups(shared: &Shared, mut log: Log, linger: Duration) {
     loop {
         {
             let mut queue = shared.queue.lock();
-            while queue.pending.is_empty() && !queue.closed {
-                shared.came.wait(&mut queue);
+            if queue.pending.is_empty() && queue.closed {
+                return;
             }
             if queue.pending.is_empty() {
-                return;
+                let Some(every) = log.expires_every() else {
+                    shared.came.wait(&mut queue);
+                    continue;
+                };
+                // At its limit the journal takes nothing, so that nothing comes to wake this up:
+                // it makes room by itself.
+                if shared.came.wait_for(&mut queue, every).timed_out() {
+                    drop(queue);
+                    make_room(shared, &mut log);
+                }
+                continue;
             }
             // Nobody waits for these: let more gather, until someone does.
             let until = Instant::now() + linger;
@@ -178,7 +189,16 @@ fn write_groups(shared: &Shared, mut log: Log, linger: Duration) {
             tracing::error!(%error, records = group.len(), "the journal could not be written");
         }
         settle(shared, &mut group, outcome.is_ok());
-        log.expire(shared);
+        make_room(shared, &mut log);
+    }
+}
+
+/// Deletes what is older than the retention time.
+fn make_room(shared: &Shared, log: &mut Log) {
+    if log.expire() {
+        let mut queue = shared.queue.lock();
+        let coming: usize = queue.pending.iter().map(Pending::frame).sum();
+        queue.size = log.size() + coming as u64;
     }
 }
 
@@ -199,126 +219,8 @@ fn settle(shared: &Shared, group: &mut Vec<Pending>, durable: bool) {
 }
 
 impl Pending {
-    fn frame(&self) -> usize {
+    /// Length of its frame.
+    pub(super) fn frame(&self) -> usize {
         FRAME_HEADER + self.lane.key().len() + self.record.len()
     }
-}
-
-/// The open segment and the ones before it.
-struct Log {
-    folder: PathBuf,
-    closed: Vec<Segment>,
-    base: u64,
-    length: u64,
-    file: File,
-    segment_bytes: u64,
-    retention: Option<Duration>,
-    /// After a failed `fdatasync` nobody knows what is on disk.
-    in_doubt: bool,
-}
-
-impl Log {
-    fn open(folder: &Path, settings: &AppendSettings) -> io::Result<Log> {
-        let mut closed = segment::list(folder)?;
-        let mut base = 0;
-        if let Some(last) = closed.last() {
-            let recovered = segment::recover(last)?;
-            if recovered.torn > 0 {
-                let (bytes, path) = (recovered.torn, last.path.display());
-                tracing::warn!(bytes, %path, "cut off a torn end of the journal");
-            }
-            base = last.base + recovered.whole;
-            if recovered.whole == SEGMENT_HEADER as u64 {
-                // Nothing in it: begin it anew instead of leaving an empty one behind.
-                base = last.base;
-                closed.pop();
-            }
-        }
-        Ok(Log {
-            folder: folder.to_owned(),
-            closed,
-            base,
-            length: SEGMENT_HEADER as u64,
-            file: segment::create(folder, base)?,
-            segment_bytes: settings.segment_bytes,
-            retention: settings.retention,
-            in_doubt: false,
-        })
-    }
-
-    fn size(&self) -> u64 {
-        let first = self.closed.first().map_or(self.base, |segment| segment.base);
-        self.base + self.length - first
-    }
-
-    fn append(&mut self, group: &[Pending]) -> io::Result<()> {
-        if self.length >= self.segment_bytes {
-            self.roll()?;
-        }
-        let headers: Vec<[u8; FRAME_HEADER]> =
-            group.iter().map(|p| format::frame_header(p.lane.key(), &p.record)).collect();
-        let mut slices = Vec::with_capacity(group.len() * 3);
-        for (pending, header) in group.iter().zip(&headers) {
-            slices.push(IoSlice::new(header));
-            slices.push(IoSlice::new(pending.lane.key()));
-            slices.push(IoSlice::new(&pending.record));
-        }
-        let written = write_all(&mut self.file, &mut slices);
-        if written.is_err() {
-            // A group that is half there must not be followed by another: take it back.
-            self.rewind().inspect_err(|_| self.in_doubt = true)?;
-            return written;
-        }
-        self.file.sync_data().inspect_err(|_| self.in_doubt = true)?;
-        self.length += group.iter().map(|pending| pending.frame() as u64).sum::<u64>();
-        Ok(())
-    }
-
-    fn rewind(&mut self) -> io::Result<()> {
-        self.file.set_len(self.length)?;
-        self.file.seek(SeekFrom::Start(self.length)).map(|_| ())
-    }
-
-    fn roll(&mut self) -> io::Result<()> {
-        let next = self.base + self.length;
-        let file = segment::create(&self.folder, next)?;
-        let path = self.folder.join(format!("{:020}.seg", self.base));
-        self.closed.push(Segment { base: self.base, path });
-        (self.base, self.length, self.file) = (next, SEGMENT_HEADER as u64, file);
-        Ok(())
-    }
-
-    /// Deletes closed segments that were last written before the retention time.
-    fn expire(&mut self, shared: &Shared) {
-        let Some(retention) = self.retention else { return };
-        while let Some(oldest) = self.closed.first() {
-            let written = fs::metadata(&oldest.path).and_then(|meta| meta.modified());
-            let age = written.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-            if age.is_none_or(|age| age < retention) {
-                return;
-            }
-            if let Err(error) = fs::remove_file(&oldest.path) {
-                tracing::warn!(%error, path = %oldest.path.display(), "could not delete a segment");
-                return;
-            }
-            self.closed.remove(0);
-            shared.queue.lock().size = self.size();
-        }
-    }
-}
-
-/// Slices that one call may take (`IOV_MAX` is 1024 on Linux).
-const SLICES: usize = 1024;
-
-fn write_all(file: &mut File, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
-    while !slices.is_empty() {
-        let take = slices.len().min(SLICES);
-        match file.write_vectored(&slices[..take]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut slices, written),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -118,3 +118,40 @@ async fn at_its_limit_the_journal_refuses_and_says_so() {
         .unwrap();
     assert!(matches!(refused, AppendError::Limit { limit: 500 }), "{refused}");
 }
+
+#[tokio::test]
+async fn at_its_limit_a_journal_with_a_retention_makes_room_by_itself() {
+    let folder = TempDir::new().unwrap();
+    let retention = Some(std::time::Duration::from_millis(200));
+    let settings = AppendSettings { limit_bytes: 500, retention, ..AppendSettings::default() };
+    let appender = Appender::open(&url(folder.path()), &settings).unwrap();
+    let lane = appender.lane("c");
+    let append = |number| appender.append(&lane, number, connect("c", number), Urgency::Held);
+    let mut number = 1;
+    while append(number).is_ok() {
+        number += 1;
+    }
+    let room = async {
+        while append(number).is_err() {
+            tokio::task::yield_now().await;
+        }
+        lane.durable().reached(number).await.unwrap();
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), room).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_journal_at_its_limit_has_room_again_when_it_is_opened_after_the_retention() {
+    let folder = TempDir::new().unwrap();
+    fill(folder.path(), &small(), 1, 30).await;
+    let settings = AppendSettings { limit_bytes: 500, ..small() };
+    let appender = Appender::open(&url(folder.path()), &settings).unwrap();
+    let refused = appender.append(&appender.lane("c"), 30, connect("c", 30), Urgency::Held);
+    assert!(matches!(refused, Err(AppendError::Limit { .. })), "{refused:?}");
+    drop(appender);
+    let settings = AppendSettings { retention: Some(std::time::Duration::ZERO), ..settings };
+    let appender = Appender::open(&url(folder.path()), &settings).unwrap();
+    let lane = appender.lane("c");
+    appender.append(&lane, 30, connect("c", 30), Urgency::Held).unwrap();
+    lane.durable().reached(30).await.unwrap();
+}
