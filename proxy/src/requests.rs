@@ -319,8 +319,11 @@ fn begin(head: &RequestHead<'_>, kind: Kind, at: Nanos, connection: &Connection<
     connection.metrics.requests.count(class, held);
 }
 
+/// Held unless it only reads. What is to come after 100 is held whatever the request: if the source
+/// gives another answer, it may take the body for the next request.
 fn kind(head: &RequestHead<'_>) -> Kind {
-    if only_reads(head.method_bytes, head.target) { Kind::Read } else { Kind::Write }
+    let reads = !head.expect_continue && only_reads(head.method_bytes, head.target);
+    if reads { Kind::Read } else { Kind::Write }
 }
 
 fn urgency(kind: Kind, connection: &Connection<'_>) -> Urgency {

@@ -102,6 +102,48 @@ async fn secrets_reach_the_source_and_not_the_journal_wherever_the_head_is_cut()
     }
 }
 
+/// A source that answers a request without asking for its body may take the body for a request: so
+/// no byte of it may pass before its record, though the request only reads.
+#[tokio::test]
+async fn a_read_that_expects_100_continue_is_held() {
+    let read =
+        "GET /_search HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n{}";
+    let stage = Stage::with(ScriptedSource::answering(OK).await.unwrap(), tiny).await;
+    let mut client = stage.client().await;
+    client.write_all(read.as_bytes()).await.unwrap();
+    let answer = String::from_utf8(read_all(&mut client).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert_eq!(stage.source.wait_for_end(0).await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_final_answer_before_the_body_makes_what_follows_opaque() {
+    let refused = b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n";
+    let source = ScriptedSource::new(move |seen| {
+        let is_head = seen.received.ends_with(b"\r\n\r\n") && seen.requests == 0;
+        if is_head { vec![Step::Send(refused.to_vec())] } else { vec![] }
+    });
+    let stage = Stage::new(source.await.unwrap()).await;
+    let mut client = stage.client().await;
+    let smuggled = put("");
+    let head = format!(
+        "GET /_search HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        smuggled.len()
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(read_exact(&mut client, refused.len()).await, refused);
+    client.write_all(smuggled.as_bytes()).await.unwrap();
+    let sent = [head.as_bytes(), smuggled.as_bytes()].concat();
+    assert_eq!(stage.source.wait_for(0, sent.len()).await.unwrap(), sent);
+    let metrics = stage.metrics().await;
+    let counted = "opaque_connections_total{reason=\"unmet_expectation\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+    drop(client);
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_eq!((captured.requests(0), captured.ends()), (sent, 0));
+}
+
 /// Small reads are recorded as a copy, larger ones where they were read to.
 #[tokio::test]
 async fn secrets_stay_out_of_the_journal_whatever_the_length_of_the_read() {
@@ -142,6 +184,10 @@ async fn ambiguous_framing_passes_untouched_held_and_counted() {
             "length_and_encoding",
         ),
         ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "bad_chunk_size"),
+        (
+            "GET /_search HTTP/1.1\r\nexpect: x\r\ncontent-length: 3\r\n\r\nPUT",
+            "unknown_expectation",
+        ),
         ("GET / HTTP/1.1\nhost: a\n\n", "bare_lf"),
         ("GET /\0 HTTP/1.1\r\n\r\n", "control_byte"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2_preface"),

@@ -243,13 +243,22 @@ impl Said {
                 Some(b't') => said.boundary(line, b"transfer-encoding".len())?,
                 Some(b'u') => said.upgrade |= value_of(line, b"upgrade").is_some(),
                 Some(b'e') => {
-                    said.expect_continue |= value_of(line, b"expect")
-                        .is_some_and(|value| trim(value).eq_ignore_ascii_case(b"100-continue"));
+                    if let Some(value) = value_of(line, b"expect") {
+                        said.expect(value)?;
+                    }
                 }
                 _ => {}
             }
         }
         Ok(said)
+    }
+
+    fn expect(&mut self, value: &[u8]) -> Result<(), Reason> {
+        if self.expect_continue || !trim(value).eq_ignore_ascii_case(b"100-continue") {
+            return Err(Reason::UnknownExpectation);
+        }
+        self.expect_continue = true;
+        Ok(())
     }
 
     fn connection(&mut self, value: &[u8]) {

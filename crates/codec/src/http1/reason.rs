@@ -17,6 +17,9 @@ pub enum Reason {
     /// Some servers (Netty's, after a 413 or 417) take what follows for a new request, some
     /// for the body. A framer doesn't see the other direction: who uses both says so.
     UnmetExpectation,
+    /// An `Expect` other than exactly one `100-continue`. Netty's server answers 417 and takes the
+    /// body for the next request; others ignore the field, and the body is a body.
+    UnknownExpectation,
     /// The other direction of the connection is opaque, so this one is too.
     OtherDirection,
     /// A head, or the trailers of a chunked body, longer than the limit.
@@ -75,6 +78,7 @@ impl Reason {
             Self::Connect => "connect",
             Self::Http2Preface => "http2_preface",
             Self::UnmetExpectation => "unmet_expectation",
+            Self::UnknownExpectation => "unknown_expectation",
             Self::OtherDirection => "other_direction",
             Self::HeadTooLarge => "head_too_large",
             Self::ControlByte => "control_byte",

@@ -62,6 +62,13 @@ const FIELDS: &[(&str, Reason)] = &[
     ("Content-Length: 5\0", ControlByte),
     ("Transfer-Encoding\0: chunked", ControlByte),
     ("\x1fTransfer-Encoding: chunked", ControlByte),
+    // expectations that Netty's server answers with 417, after which the body is a request
+    ("Expect: x\r\nContent-Length: 5", UnknownExpectation),
+    ("Content-Length: 5\r\nexpect:", UnknownExpectation),
+    ("Expect: 100-continue, x\r\nContent-Length: 5", UnknownExpectation),
+    ("Expect: 100-continue\r\nExpect: 100-continue", UnknownExpectation),
+    ("Expect: 100-continue\r\nExpect: x", UnknownExpectation),
+    ("Expect: 100-continue;q=1", UnknownExpectation),
     // names
     ("Transfer-Encoding : chunked", SpaceBeforeColon),
     ("Transfer-Encoding\t: chunked", SpaceBeforeColon),
