@@ -12,6 +12,7 @@ mod connection;
 mod flags;
 mod heartbeat;
 mod metrics;
+mod opaque_search;
 mod partial_head;
 mod pass;
 mod refusal;

@@ -43,10 +43,15 @@ impl PartialHead {
         self.pieces.push((piece, at));
     }
 
+    /// All pieces, and `more` behind them.
+    pub(crate) fn with(&self, more: &[u8]) -> Vec<u8> {
+        let pieces = self.pieces.iter().map(|(piece, _)| &piece[..]);
+        pieces.chain([more]).collect::<Vec<_>>().concat()
+    }
+
     /// Secrets in a head that will never be complete.
     pub(crate) fn secrets(&self) -> Secrets {
-        let pieces: Vec<&[u8]> = self.pieces.iter().map(|(piece, _)| &piece[..]).collect();
-        secret_ranges(&pieces.concat())
+        secret_ranges(&self.with(&[]))
     }
 
     /// Records the pieces, each as it was read, less its secrets (counted from the beginning of the

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connection::{Connection, Outstanding};
+use crate::opaque_search::OpaqueSearch;
 use crate::partial_head::PartialHead;
 use crate::pass::{LEAST_READ, Passing, SMALL, read, send_both};
 use crate::refusal::Refusal;
@@ -72,6 +73,7 @@ struct RequestSide {
     head: u32,
     /// Not recorded, and so not sent on.
     partial: PartialHead,
+    search: OpaqueSearch,
 }
 
 /// A stretch of one read that becomes one record.
@@ -177,6 +179,7 @@ impl RequestSide {
             first_line: 0,
             head: 0,
             partial: PartialHead::new(Direction::Read),
+            search: OpaqueSearch::default(),
         }
     }
 
@@ -280,11 +283,7 @@ impl RequestSide {
             }
             self.kind = Kind::Opaque;
             // What can't be framed may still hold what looks like a secret.
-            let found = secret_ranges(&data[start..]);
-            secrets.extend(
-                found.into_iter().map(|r| before + start + r.start..before + start + r.end),
-            );
-            secrets.extend(self.partial.secrets());
+            secrets.extend(self.search.find(&self.partial, before, data, start));
         }
         if start == data.len() {
             return (stretches, false);

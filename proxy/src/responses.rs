@@ -12,6 +12,7 @@ use journal::Urgency;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::connection::Connection;
+use crate::opaque_search::OpaqueSearch;
 use crate::partial_head::PartialHead;
 use crate::pass::{LEAST_READ, Passing, SMALL, read, send};
 use crate::tape::{Secrets, now, shifted};
@@ -23,6 +24,7 @@ pub(crate) struct ResponseSide {
     in_body: bool,
     /// Sent on, not recorded yet.
     partial: PartialHead,
+    search: OpaqueSearch,
 }
 
 /// What one read of the source comes to.
@@ -85,7 +87,12 @@ pub(crate) async fn forward(
 impl ResponseSide {
     fn new(head_limit: usize) -> ResponseSide {
         let framer = ResponseFramer::new(head_limit);
-        ResponseSide { framer, in_body: false, partial: PartialHead::new(Direction::Write) }
+        ResponseSide {
+            framer,
+            in_body: false,
+            partial: PartialHead::new(Direction::Write),
+            search: OpaqueSearch::default(),
+        }
     }
 
     /// Whether no answer is in progress, as far as is known.
@@ -173,7 +180,10 @@ impl ResponseSide {
                 None => break,
             }
         }
-        if self.in_body || self.framer.opaque().is_some() {
+        if self.framer.opaque().is_some() {
+            secrets.extend(self.search.find(&self.partial, before, data, start));
+            start = data.len();
+        } else if self.in_body {
             start = data.len();
         }
         (start, ends_write)

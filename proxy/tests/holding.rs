@@ -173,6 +173,54 @@ async fn secrets_stay_out_of_the_journal_whatever_the_length_of_the_read() {
 }
 
 #[tokio::test]
+async fn secrets_stay_out_of_the_journal_where_there_is_no_framing() {
+    let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+    let mut client = stage.client().await;
+    let two_lengths = "POST / HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 3\r\n\r\n";
+    let parts = [
+        two_lengths,
+        "abcPUT / HTTP/1.1\r\nAuthoriza",
+        "tion: Basic QQ",
+        "QQ\r\nhost: a\r\n",
+        "\r\n",
+    ];
+    let mut sent: Vec<u8> = Vec::new();
+    for part in parts.into_iter().chain(["GET / HTTP/1.1\r\nauthoriza", "tion: Basic QQ\r\n"]) {
+        client.write_all(part.as_bytes()).await.unwrap();
+        sent.extend(part.as_bytes());
+        assert_eq!(stage.source.wait_for(0, sent.len()).await.unwrap(), sent);
+    }
+    for part in ["HTTP/1.1 400 Bad\r\nSet-Cookie: sid=Q", "QQ; path=/\r\nx-api", "-key: QQ\r\n\r\n"]
+    {
+        stage.source.act(0, Step::Send(part.as_bytes().to_vec())).unwrap();
+        assert_eq!(read_exact(&mut client, part.len()).await, part.as_bytes());
+    }
+    let captured = stage.finish().await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let requests = text(captured.requests(0));
+    assert_eq!(requests.len(), sent.len());
+    assert!(!requests.contains('Q') && requests.contains("host: a\r\n"), "{requests}");
+    let answers = text(captured.answers(0));
+    assert!(!answers.contains('Q') && answers.ends_with("\r\nx-api-key: **\r\n\r\n"), "{answers}");
+}
+
+#[tokio::test]
+async fn a_head_that_turns_out_to_be_no_head_keeps_its_secrets_wherever_it_is_cut() {
+    let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+    let sent = b"GET / HTTP/1.1\r\nauthorization: Basic QQQQ\r\nx-api-key: QQ\r\nA : b\r\n\r\n";
+    for cut in 1..sent.len() {
+        let mut client = stage.client().await;
+        stage::send_cut(&mut client, sent, &[cut]).await;
+        assert_eq!(stage.source.wait_for(cut - 1, sent.len()).await.unwrap(), sent);
+    }
+    let captured = stage.finish().await;
+    for connection in 0..sent.len() - 1 {
+        let requests = String::from_utf8(captured.requests(connection)).unwrap();
+        assert!(requests.len() == sent.len() && !requests.contains('Q'), "{requests}");
+    }
+}
+
+#[tokio::test]
 async fn ambiguous_framing_passes_untouched_held_and_counted() {
     for (bytes, reason) in [
         (

@@ -25,6 +25,7 @@ mod headers;
 mod message;
 mod reason;
 mod scan;
+mod secret_search;
 mod secrets;
 
 pub use assembler::{Assembled, Finished, RequestAssembler, ResponseAssembler};
@@ -36,6 +37,7 @@ pub use head::{Framing, Method, RequestHead, ResponseHead, Version};
 pub use headers::Headers;
 pub use message::{RequestMessage, ResponseMessage};
 pub use reason::Reason;
+pub use secret_search::SecretSearch;
 pub use secrets::secret_ranges;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::super::{Event, Method, RequestFramer, ResponseFramer, secret_ranges};
+use super::super::{Event, Method, RequestFramer, ResponseFramer, SecretSearch, secret_ranges};
 
 /// `head` with its secrets blanked.
 fn blanked(head: &str) -> String {
@@ -81,4 +81,44 @@ fn heads_that_may_hold_secrets_say_so() {
         }
     }
     assert!(!says("content-length: 0") && !says("x-elastic-product: Elasticsearch"));
+}
+
+/// What is left readable of `stream` when it comes in these parts.
+fn blanked_in_parts(parts: &[&[u8]]) -> Vec<u8> {
+    let mut search = SecretSearch::default();
+    let mut out = Vec::new();
+    for part in parts {
+        let mut part = part.to_vec();
+        for range in search.next(&part.clone()) {
+            part[range].fill(b'*');
+        }
+        out.extend(part);
+    }
+    out
+}
+
+#[test]
+fn a_secret_stays_one_however_an_opaque_stream_is_cut() {
+    let long = "y".repeat(500);
+    let stream = format!(
+        "GET / HTTP/1.1\nHost: a\nAuthorization: Basic QQQQ\nX-Api-Key:\n QQ\n\tQQQ\nA: b\n\nbody\n\
+         cookie: {}\r\nB: {long}\r\n\r\n",
+        "Q".repeat(300)
+    );
+    let stream = stream.as_bytes();
+    let whole = blanked_in_parts(&[stream]);
+    let check = |parts: &[&[u8]], cuts: &[usize]| {
+        let seen = blanked_in_parts(parts);
+        assert!(!seen.contains(&b'Q'), "cut at {cuts:?}: {:?}", String::from_utf8_lossy(&seen));
+        // No more than secrets is blanked but a scheme that a cut made look like one.
+        let more = seen.iter().zip(&whole).filter(|(one, other)| one != other).count();
+        assert!(more <= "Basic".len(), "cut at {cuts:?}: {:?}", String::from_utf8_lossy(&seen));
+    };
+    for one in 0..=stream.len() {
+        check(&[&stream[..one], &stream[one..]], &[one]);
+        for two in (one..=stream.len()).step_by(23) {
+            check(&[&stream[..one], &stream[one..two], &stream[two..]], &[one, two]);
+        }
+    }
+    check(&stream.chunks(1).collect::<Vec<_>>(), &[]);
 }
