@@ -321,6 +321,8 @@ impl Conductor {
         let before = self.low_water.get().max(self.newest).saturating_sub(expiry);
         let events = self.connections.expire(before, &self.context.offsets, &mut self.next_key);
         self.enter(events).await;
+        // The end may lie behind the last record: in a segment that a proxy began and wrote nothing to.
+        self.look_for_end().await;
         if self.quiet_ticks == QUIET_TICKS && self.has_room() {
             // No heartbeat either: the proxies are gone, and nothing older can come any more.
             self.order.advance(self.newest);

@@ -433,6 +433,18 @@ async fn what_the_target_refuses_behind_an_alias_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_nothing_was_written_to_in_the_end_has_an_end() {
+    let lab = Lab::start("empty").await;
+    lab.ok(Method::PUT, &format!("/{}/_doc/1", lab.index), &json!({"n": 1})).await;
+    lab.stop_proxy().await;
+    lab.begin_to_write();
+    let replay = tokio::time::timeout(Duration::from_secs(60), lab.replay(|_| {}));
+    let summary = replay.await.expect("it ends").unwrap();
+    assert!(summary.is_converged() && summary.reached_end, "{summary}");
+    lab.assert_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_an_index_that_is_gone_is_superseded() {
     let lab = Lab::start("gone").await;
     let (index, gone) = (&lab.index, format!("{}-gone", lab.index));

@@ -61,6 +61,14 @@ impl Lab {
         })
     }
 
+    /// Has another proxy begin to write the journal, and end before it has written anything.
+    pub fn begin_to_write(&self) {
+        let journal = format!("file://{}", self.folder.path().join("journal").display());
+        let settings = journal::AppendSettings::default();
+        let appender = journal::Appender::open(&journal.parse().unwrap(), &settings).unwrap();
+        assert_eq!(appender.close(Duration::from_secs(10)), 0);
+    }
+
     pub fn tuples(&self) -> PathBuf {
         self.folder.path().join("tuples")
     }
