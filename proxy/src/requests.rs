@@ -12,7 +12,7 @@ use codec::reads::{endpoint_class, only_reads};
 use codec::record::{Direction, EndOfMessage, Nanos};
 use journal::Urgency;
 use smallvec::SmallVec;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use crate::connection::{Connection, Outstanding};
 use crate::opaque_search::OpaqueSearch;
@@ -111,6 +111,10 @@ pub(crate) async fn forward(
             return ended;
         }
         if window.is_empty() && closed {
+            if connection.opaque().is_some() {
+                // Nobody knows whether an answer is due, but the source does once it sees the end.
+                let _ = source.shutdown().await;
+            }
             return Ended::Closed;
         }
         if connection.tape.has_backlog() {

@@ -51,9 +51,9 @@ async fn exchange(
             }
             ended = &mut requests => {
                 let gone = matches!(ended, Ended::Closed | Ended::Failed(_));
+                let patience = connection.settings.answer_patience;
                 if gone && connection.awaits_answers() {
                     // The journal shall have the answer, though the client won't.
-                    let patience = connection.settings.answer_patience;
                     let rest = async {
                         while connection.awaits_answers() {
                             tokio::select! {
@@ -64,7 +64,17 @@ async fn exchange(
                         }
                     };
                     if tokio::time::timeout(patience, rest).await.is_err() {
-                        connection.metrics.source_failures.with_label_values(&["answer"]).inc();
+                        note_no_answer(connection);
+                    }
+                } else if matches!(ended, Ended::Closed) && connection.opaque().is_some() {
+                    // The source has been told; the client may wait for what it says to that.
+                    tokio::select! {
+                        biased;
+                        answers = tokio::time::timeout(patience, &mut answers) => match answers {
+                            Ok(answers) => note_failure(connection, answers.err()),
+                            Err(_) => note_no_answer(connection),
+                        },
+                        () = connection.drained() => {}
                     }
                 }
                 Some(ended)
@@ -92,6 +102,10 @@ fn note_failure(connection: &Connection<'_>, error: Option<io::Error>) {
     tracing::debug!(%error, "the source's connection broke");
     connection.metrics.source_failures.with_label_values(&["read"]).inc();
     connection.tape.exception(&format!("source: {error}"));
+}
+
+fn note_no_answer(connection: &Connection<'_>) {
+    connection.metrics.source_failures.with_label_values(&["answer"]).inc();
 }
 
 /// Answers for the source, and closes.

@@ -257,6 +257,24 @@ async fn ambiguous_framing_passes_untouched_held_and_counted() {
     }
 }
 
+/// Without framing nobody knows whether an answer is due: the source is told of the end, and says.
+#[tokio::test]
+async fn a_client_that_ends_its_side_of_an_opaque_connection_is_answered() {
+    let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+    let mut client = stage.client().await;
+    let request = b"POST / HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd";
+    client.write_all(request).await.unwrap();
+    client.shutdown().await.unwrap();
+    assert_eq!(stage.source.wait_for_end(0).await.unwrap(), request);
+    let bad = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+    stage.source.act(0, Step::Send(bad.to_vec())).unwrap();
+    stage.source.act(0, Step::Close).unwrap();
+    assert_eq!(read_all(&mut client).await, bad);
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_eq!(captured.answers(0), bad);
+}
+
 #[tokio::test]
 async fn a_client_that_vanishes_after_its_request_has_its_answer_journaled() {
     let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;

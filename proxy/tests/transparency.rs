@@ -144,6 +144,8 @@ async fn an_upgraded_connection_passes_both_ways_and_is_held() {
     assert_eq!(read_exact(&mut client, 4).await, b"\x81\x02ok");
     assert!(stage.metrics().await.contains("opaque_connections_total{reason=\"upgraded\"} 1"));
     drop(client);
+    stage.source.wait_for_end(0).await.unwrap();
+    stage.source.act(0, Step::Close).unwrap();
     let captured = stage.finish().await;
     captured.assert_complete();
     assert_eq!(captured.requests(0), [&upgrade[..], b"\x81\x05hello"].concat());
