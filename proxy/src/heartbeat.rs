@@ -26,8 +26,12 @@ pub(crate) async fn beat(
     let lanes: Vec<Lane> = (0..journal.partitions()).map(lane).collect();
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut lost = 0;
     for number in 1.. {
         every.tick().await;
+        let lost_by_now = journal.lost();
+        metrics.dropped.with_label_values(&["failed"]).inc_by((lost_by_now - lost) as u64);
+        lost = lost_by_now;
         metrics.waiting.set(journal.waiting_bytes() as i64);
         let census = roster.census();
         metrics.open.set(census.open as i64);

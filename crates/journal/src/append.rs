@@ -196,8 +196,16 @@ impl Appender {
         }
     }
 
+    /// Records that were taken and did not get there, so far.
+    pub fn lost(&self) -> usize {
+        match &self.0 {
+            Kind::File(file) => file.lost(),
+            Kind::Kafka(kafka) => kafka.lost(),
+        }
+    }
+
     /// Makes everything that was taken durable, or gives up after `patience`. Returns how many
-    /// bytes did not get there. Nothing may be appended any more. Blocks.
+    /// records did not get there, now or before. Nothing may be appended any more. Blocks.
     pub fn close(&self, patience: Duration) -> usize {
         match &self.0 {
             Kind::File(file) => file.close(patience),

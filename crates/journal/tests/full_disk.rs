@@ -61,7 +61,7 @@ async fn inside(folder: std::path::PathBuf) {
     assert!(!write(1000).await, "still full");
     std::fs::remove_file(&ballast).unwrap();
     assert!(write(1001).await, "there is room again");
-    appender.close(Duration::from_secs(5));
+    assert_eq!(appender.close(Duration::from_secs(5)), 2, "the two that were refused");
 
     let mut reader = Reader::open(&url, "g", StartFrom::Beginning, &[]).await.unwrap();
     let ends = reader.ends().await.unwrap();

@@ -30,6 +30,8 @@ struct Shared {
     came: Condvar,
     room: Notify,
     waiting: AtomicUsize,
+    /// Records that were taken and did not get to the disk.
+    lost: AtomicUsize,
     most: usize,
     limit: u64,
     folder: PathBuf,
@@ -50,7 +52,7 @@ struct Queue {
 pub(super) struct Pending {
     pub lane: Lane,
     pub record: Bytes,
-    number: u64,
+    pub number: u64,
 }
 
 impl FileAppender {
@@ -68,6 +70,7 @@ impl FileAppender {
             came: Condvar::new(),
             room: Notify::new(),
             waiting: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
             most: settings.queue_bytes,
             limit: settings.limit_bytes,
             folder: folder.to_owned(),
@@ -136,7 +139,12 @@ impl FileAppender {
         if let Some(writer) = self.writer.lock().take() {
             let _ = writer.join();
         }
-        self.waiting_bytes()
+        // The writer leaves nothing behind, unless it was killed by a bug.
+        self.lost() + self.shared.queue.lock().pending.len()
+    }
+
+    pub(crate) fn lost(&self) -> usize {
+        self.shared.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -206,6 +214,9 @@ fn make_room(shared: &Shared, log: &mut Log) {
 fn settle(shared: &Shared, group: &mut Vec<Pending>, durable: bool) {
     let mut wakers = Vec::new();
     let mut bytes = 0;
+    if !durable {
+        shared.lost.fetch_add(group.len(), Ordering::Relaxed);
+    }
     for pending in group.drain(..) {
         bytes += pending.lane.key().len() + pending.record.len();
         wakers.extend(match durable {

@@ -61,6 +61,9 @@ impl Log {
     }
 
     pub(super) fn append(&mut self, group: &[Pending]) -> io::Result<()> {
+        if self.in_doubt {
+            return Err(io::Error::other("the disk failed before, and what it kept is not known"));
+        }
         if self.length >= self.segment_bytes {
             self.roll()?;
         }

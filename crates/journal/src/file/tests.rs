@@ -155,3 +155,23 @@ async fn a_journal_at_its_limit_has_room_again_when_it_is_opened_after_the_reten
     appender.append(&lane, 30, connect("c", 30), Urgency::Held).unwrap();
     lane.durable().reached(30).await.unwrap();
 }
+
+/// What was in the queue when the disk failed is lost too: nobody knows what is in front of it.
+#[test]
+fn after_a_failed_sync_nothing_more_is_written() {
+    let folder = TempDir::new().unwrap();
+    let mut log = super::log::Log::open(folder.path(), &AppendSettings::default()).unwrap();
+    log.in_doubt = true;
+    let before = log.size();
+    let appender = Appender::open(&url(&folder.path().join("other")), &small()).unwrap();
+    let pending =
+        super::append::Pending { lane: appender.lane("c"), record: connect("c", 1), number: 1 };
+    log.append(&[pending]).unwrap_err();
+    assert_eq!(log.size(), before);
+    let written: u64 = segment::list(folder.path())
+        .unwrap()
+        .iter()
+        .map(|segment| fs::metadata(&segment.path).unwrap().len())
+        .sum();
+    assert_eq!(written, before);
+}

@@ -210,14 +210,18 @@ impl KafkaAppender {
         if let Some(poller) = self.poller.lock().take() {
             let _ = poller.join();
         }
-        self.core.hand_over(&mut self.core.gathered.lock());
+        let mut gathered = self.core.gathered.lock();
+        self.core.hand_over(&mut gathered);
         self.core.producer.flush(patience);
-        let reports = self.core.producer.reports();
-        let lost = reports.lost.load(Ordering::Relaxed);
+        let lost = self.lost() + gathered.messages.len();
         if lost > 0 {
             tracing::error!(records = lost, url = %self.url, "records did not reach the journal");
         }
         lost
+    }
+
+    pub(crate) fn lost(&self) -> usize {
+        self.core.producer.reports().lost.load(Ordering::Relaxed)
     }
 
     /// Delivery reports whose record was at another address than the one handed over: 0 unless
