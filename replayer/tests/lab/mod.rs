@@ -1,5 +1,5 @@
 //! A source, a proxy in front of it, a journal and a target.
-#![allow(unreachable_pub)] // a module of a test
+#![allow(unreachable_pub, dead_code)] // a module of tests that use parts of it
 
 use std::{
     collections::BTreeMap,
