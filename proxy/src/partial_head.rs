@@ -7,6 +7,7 @@ use codec::http1::secret_ranges;
 use codec::record::{Direction, Nanos};
 use journal::Urgency;
 
+use crate::pass::SMALL;
 use crate::roster::KeptBack;
 use crate::tape::{Secrets, Tape, shifted};
 
@@ -40,7 +41,7 @@ impl PartialHead {
     /// Keeps what was read at `at` back.
     pub(crate) fn keep_back(&mut self, piece: Bytes, at: Nanos, tape: &Tape) {
         tape.seat().keep_back(self.why(), at);
-        self.pieces.push((piece, at));
+        self.pieces.push((light(piece), at));
     }
 
     /// All pieces, and `more` behind them.
@@ -74,5 +75,28 @@ impl PartialHead {
             out(piece, number);
         }
         tape.seat().release(self.why());
+    }
+}
+
+/// A small piece is copied: it would keep the whole slab that it was read to, and a head that trickles
+/// in has many.
+fn light(piece: Bytes) -> Bytes {
+    if piece.len() <= SMALL { Bytes::copy_from_slice(&piece) } else { piece }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_piece_does_not_keep_its_slab() {
+        let slab = Bytes::from(vec![b'a'; 8 << 10]);
+        let piece = light(slab.slice(..300));
+        assert_eq!(piece, slab[..300]);
+        drop(piece);
+        let small = light(slab.slice(..300));
+        assert!(slab.is_unique() && small.len() == 300);
+        let large = light(slab.slice(..SMALL + 1));
+        assert!(!slab.is_unique() && large.len() == SMALL + 1);
     }
 }
