@@ -4,7 +4,8 @@
 //! segments on this host's disk, and a Kafka topic.
 //!
 //! - [`Appender`] takes records and tells through a connection's [`Watermark`] which of them are
-//!   durable. It never blocks and never copies a record; when its queue is full it says so.
+//!   durable. It never blocks; when its queue is full it says so. It copies no record, but
+//!   librdkafka copies those of up to 2,600 bytes into its batch.
 //! - [`Reader`] gives entries with their offsets. What can't be read is an entry too, with its place.
 //! - [`OffsetLedger`] knows which offset may be committed: everything below it is finished.
 //!
