@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 00000000000000000000.seg     named by the offset of its first byte; offsets are byte positions
-//! 00000000000067108871.seg     in the log as a whole, so the next segment's name is this one's end
+//! 00000000000067108871.seg     in the log as a whole; the next segment begins at this one's end, or
+//!                              behind it where bytes were taken back that a reader may have seen
 //! writer.lock                  held by the one writer
 //! groups/NAME                  what a reading group has committed
 //!

@@ -1,7 +1,7 @@
 //! The segments that a writer appends to: the open one, and the ones before it.
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,10 +13,13 @@ use crate::AppendSettings;
 /// The open segment and the ones before it.
 pub(super) struct Log {
     folder: PathBuf,
-    closed: Vec<Segment>,
+    /// With their lengths: there are gaps between offsets.
+    closed: Vec<(u64, Segment)>,
     base: u64,
     length: u64,
     file: File,
+    /// Bytes behind `length` that were written, or may have been, and taken back.
+    spoiled: u64,
     segment_bytes: u64,
     retention: Option<Duration>,
     /// After a failed `fdatasync` nobody knows what is on disk.
@@ -27,27 +30,40 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn open(folder: &Path, settings: &AppendSettings) -> io::Result<Log> {
-        let mut closed = segment::list(folder)?;
-        let mut base = 0;
-        if let Some(last) = closed.last() {
+        let mut segments = segment::list(folder)?;
+        let (mut base, mut empty) = (segment::committed(folder)?, None);
+        if let Some(last) = segments.last() {
             let recovered = segment::recover(last)?;
             if recovered.torn > 0 {
                 let (bytes, path) = (recovered.torn, last.path.display());
                 tracing::warn!(bytes, %path, "cut off a torn end of the journal");
             }
-            base = last.base + recovered.whole;
+            // What is cut off, or was lost with the power, may have been read: its offsets are
+            // never given to other records.
+            base = base.max(last.base + recovered.whole + recovered.torn);
             if recovered.whole == SEGMENT_HEADER as u64 {
                 // Nothing in it: begin it anew instead of leaving an empty one behind.
-                base = last.base;
-                closed.pop();
+                if base == last.base + recovered.whole {
+                    base = last.base;
+                }
+                empty = segments.pop();
             }
+        }
+        let file = segment::create(folder, base)?;
+        if let Some(empty) = empty.filter(|empty| empty.base != base) {
+            fs::remove_file(empty.path)?;
+        }
+        let mut closed = Vec::with_capacity(segments.len());
+        for segment in segments {
+            closed.push((fs::metadata(&segment.path)?.len(), segment));
         }
         Ok(Log {
             folder: folder.to_owned(),
             closed,
             base,
             length: SEGMENT_HEADER as u64,
-            file: segment::create(folder, base)?,
+            file,
+            spoiled: 0,
             segment_bytes: settings.segment_bytes,
             retention: settings.retention,
             in_doubt: false,
@@ -56,15 +72,14 @@ impl Log {
     }
 
     pub(super) fn size(&self) -> u64 {
-        let first = self.closed.first().map_or(self.base, |segment| segment.base);
-        self.base + self.length - first
+        self.length + self.closed.iter().map(|(length, _)| length).sum::<u64>()
     }
 
     pub(super) fn append(&mut self, group: &[Pending]) -> io::Result<()> {
         if self.in_doubt {
             return Err(io::Error::other("the disk failed before, and what it kept is not known"));
         }
-        if self.length >= self.segment_bytes {
+        if self.spoiled > 0 || self.length >= self.segment_bytes {
             self.roll()?;
         }
         let headers: Vec<[u8; FRAME_HEADER]> =
@@ -75,28 +90,31 @@ impl Log {
             slices.push(IoSlice::new(pending.lane.key()));
             slices.push(IoSlice::new(&pending.record));
         }
+        let bytes = group.iter().map(|pending| pending.frame() as u64).sum::<u64>();
         let written = write_all(&mut self.file, &mut slices);
         if written.is_err() {
-            // A group that is half there must not be followed by another: take it back.
-            self.rewind().inspect_err(|_| self.in_doubt = true)?;
+            // A group that is half there must not be followed by another: take it back. A reader
+            // may have seen a part of it, so what comes next gets other offsets.
+            self.spoiled = bytes;
+            self.file.set_len(self.length).inspect_err(|_| self.in_doubt = true)?;
             return written;
         }
         self.file.sync_data().inspect_err(|_| self.in_doubt = true)?;
-        self.length += group.iter().map(|pending| pending.frame() as u64).sum::<u64>();
+        self.length += bytes;
         Ok(())
     }
 
-    fn rewind(&mut self) -> io::Result<()> {
-        self.file.set_len(self.length)?;
-        self.file.seek(SeekFrom::Start(self.length)).map(|_| ())
-    }
-
+    /// Begins the next segment, behind every byte that was ever written to this one.
     fn roll(&mut self) -> io::Result<()> {
-        let next = self.base + self.length;
+        let next = self.base + self.length + self.spoiled;
         let file = segment::create(&self.folder, next)?;
         let path = self.folder.join(format!("{:020}.seg", self.base));
-        self.closed.push(Segment { base: self.base, path });
+        // A full disk would leave an empty one behind for each group that it refuses.
+        if self.length > SEGMENT_HEADER as u64 || fs::remove_file(&path).is_err() {
+            self.closed.push((self.length, Segment { base: self.base, path }));
+        }
         (self.base, self.length, self.file) = (next, SEGMENT_HEADER as u64, file);
+        self.spoiled = 0;
         Ok(())
     }
 
@@ -129,7 +147,7 @@ impl Log {
             tracing::warn!(%error, "could not begin a segment in place of an old one");
         }
         let mut deleted = false;
-        while let Some(oldest) = self.closed.first() {
+        while let Some((_, oldest)) = self.closed.first() {
             if !is_old(fs::metadata(&oldest.path)) {
                 break;
             }

@@ -150,7 +150,7 @@ impl FileReader {
         }
         // Behind the last sound header of a segment that has a successor, nothing more will come.
         if self.has_next()? {
-            return Ok(Some(self.window.len()));
+            return Ok(Some(self.window.len()).filter(|length| *length > 0));
         }
         if matches!(front, Front::NoHeader) && self.window.len() > WINDOW {
             return Ok(Some(self.window.len() - FRAME_HEADER));
@@ -218,7 +218,7 @@ impl FileReader {
         Ok(true)
     }
 
-    /// Whether another segment begins where this one ends, so that nothing more will come here.
+    /// Whether another segment begins behind this one, so that nothing more will come here.
     fn has_next(&mut self) -> io::Result<bool> {
         let Some(open) = &self.open else { return Ok(false) };
         let base = open.segment.base;
@@ -227,6 +227,11 @@ impl FileReader {
         // The writer closed this one before it made the next: look once more for its last bytes.
         if self.refill()? {
             return Ok(false);
+        }
+        // It takes back what it could not write whole: that is no damage.
+        if let Some(open) = &self.open {
+            let end = base + open.file.metadata()?.len();
+            self.window.truncate(end.saturating_sub(self.position) as usize);
         }
         if self.window.is_empty() {
             self.position = later.base;

@@ -41,6 +41,23 @@ pub(super) fn create(folder: &Path, base: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// The highest offset that a reading group has committed: everything below it was handed out.
+pub(super) fn committed(folder: &Path) -> io::Result<u64> {
+    let groups = match fs::read_dir(folder.join("groups")) {
+        Ok(groups) => groups,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut most = 0;
+    for group in groups {
+        // A group that can't be read is its reader's trouble; and no log is that long.
+        let offset = fs::read_to_string(group?.path()).ok();
+        let offset = offset.and_then(|text| text.trim().parse::<u64>().ok());
+        most = most.max(offset.filter(|offset| *offset < 1 << 62).unwrap_or(0));
+    }
+    Ok(most)
+}
+
 /// What recovery found in the last segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Recovered {

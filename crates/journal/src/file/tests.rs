@@ -175,3 +175,32 @@ fn after_a_failed_sync_nothing_more_is_written() {
         .sum();
     assert_eq!(written, before);
 }
+
+#[tokio::test]
+async fn offsets_that_were_read_and_lost_with_the_power_are_not_given_to_other_records() {
+    let folder = TempDir::new().unwrap();
+    fill(folder.path(), &AppendSettings::default(), 1, 4).await;
+    let mut reader = Reader::open(&url(folder.path()), "g", StartFrom::Group, &[]).await.unwrap();
+    for _ in 0..3 {
+        let next = reader.next().await.unwrap().next;
+        reader.commit(0, next).await.unwrap();
+    }
+    let first = segment::list(folder.path()).unwrap().remove(0);
+    let length = fs::metadata(&first.path).unwrap().len();
+    let file = fs::OpenOptions::new().write(true).open(&first.path).unwrap();
+    for lost in [1, length - 24] {
+        file.set_len(length - lost).unwrap();
+        fill(folder.path(), &AppendSettings::default(), 10, 12).await;
+        // The reader that had seen them goes on with what is new, and so does the next one.
+        let mut numbers = Vec::new();
+        for _ in 10..12 {
+            numbers.push(reader.next().await.unwrap().record.unwrap().number);
+        }
+        let next = Reader::open(&url(folder.path()), "g", StartFrom::Group, &[]).await;
+        let mut next = next.unwrap();
+        numbers.push(next.next().await.unwrap().record.unwrap().number);
+        assert_eq!(numbers, [10, 11, 10], "{lost} bytes were lost");
+        fs::remove_file(&segment::list(folder.path()).unwrap().pop().unwrap().path).unwrap();
+        reader = Reader::open(&url(folder.path()), "g", StartFrom::Group, &[]).await.unwrap();
+    }
+}
