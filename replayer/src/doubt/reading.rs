@@ -1,0 +1,403 @@
+//! Reading a batch of doubts from the source, index by index, and writing what was found.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use cluster::{ClusterError, Document, DocumentId, Found, IndexDefinition};
+use converge::{
+    Address, Change, Doubt, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write,
+};
+
+use super::{Resolved, Swept, Waiting};
+use crate::{context::Context, indices::IndexError, operations, source::Source};
+
+/// What a batch of doubts reads.
+pub(super) struct Reading<'a> {
+    context: &'a Context,
+    source: &'a Source,
+    /// What could not be resolved: documents by `index/id`, indices by name, scopes; with why.
+    failures: HashMap<String, String>,
+    /// The concrete indices that were read for a name or a scope.
+    behind: HashMap<String, Vec<String>>,
+    /// Indices whose image turned out to be another one's while it was written to, and is empty now.
+    pub(super) replaced: BTreeSet<String>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(context: &'a Context, source: &'a Source) -> Self {
+        Self {
+            context,
+            source,
+            failures: HashMap::new(),
+            behind: HashMap::new(),
+            replaced: BTreeSet::new(),
+        }
+    }
+
+    /// Only a cluster that may answer later ends the run: what one index will never answer is a failure of
+    /// that index.
+    pub(super) fn bear(
+        &mut self,
+        what: String,
+        done: Result<(), ClusterError>,
+    ) -> Result<(), ClusterError> {
+        match done {
+            Err(error) if !error.is_transient() => {
+                self.failures.insert(what, error.to_string());
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// The concrete indices behind a name.
+    pub(super) async fn behind(&mut self, name: &str) -> Result<Vec<String>, ClusterError> {
+        let indices = self.source.concrete(name).await?;
+        self.behind.insert(name.to_owned(), indices.clone());
+        Ok(indices)
+    }
+
+    pub(super) async fn by_id(
+        &mut self,
+        name: &str,
+        documents: BTreeSet<Address>,
+    ) -> Result<(), ClusterError> {
+        let asked = |address: Address| DocumentId { id: address.id, routing: address.routing };
+        let ids: Vec<DocumentId> = documents.into_iter().map(asked).collect();
+        // An index that is gone took its documents with it.
+        for index in self.behind(name).await? {
+            for ids in ids.chunks(self.context.settings.doubt_batch) {
+                self.source.rate.take(ids.len()).await;
+                // Before the source is read: a document that is made after that could otherwise reach the
+                // target, lend its version to the delete, and be lost.
+                let versions = self.context.sender.target.versions(&index, ids).await?;
+                let found = self.source.cluster.multi_get(&index, ids).await?;
+                let (mut live, mut gone) = (Vec::new(), Vec::new());
+                for ((id, version), found) in ids.iter().zip(versions).zip(found) {
+                    match (found, version) {
+                        (Found::Live(document), _) => live.push(document),
+                        (Found::Gone, Some(version)) => gone.push((id.clone(), version)),
+                        (Found::Gone, None) | (Found::NoIndex, _) => {}
+                        (Found::Unreadable(why), _) => {
+                            self.failures.insert(format!("{index}/{}", id.id), why);
+                        }
+                    }
+                }
+                self.write(&index, live, "id").await?;
+                self.delete(&index, gone, "id").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Documents whose routing isn't known, on both sides.
+    pub(super) async fn anywhere(
+        &mut self,
+        name: &str,
+        ids: BTreeSet<String>,
+    ) -> Result<(), ClusterError> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        for index in self.behind(name).await? {
+            for ids in ids.chunks(self.context.settings.doubt_batch) {
+                self.source.rate.take(ids.len()).await;
+                let there = self.context.sender.target.find_ids(&index, ids).await?;
+                let live = self.source.cluster.find_ids(&index, ids).await?;
+                let known: HashSet<_> =
+                    live.iter().map(|d| (d.id.clone(), d.routing.clone())).collect();
+                let gone = there
+                    .into_iter()
+                    .filter(|d| !known.contains(&(d.id.clone(), d.routing.clone())));
+                let gone = gone
+                    .map(|d| (DocumentId { id: d.id, routing: d.routing }, d.version))
+                    .collect();
+                self.write(&index, live, "id").await?;
+                self.delete(&index, gone, "id").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Indices whose creation, change or deletion isn't proven.
+    pub(super) async fn definition(
+        &mut self,
+        scope: &Scope,
+        deletes: bool,
+        swept: &mut Swept,
+    ) -> Result<(), ClusterError> {
+        let names = match self.context.indices.reconcile(scope, deletes).await {
+            Ok(names) => names,
+            Err(error) => {
+                self.failures.insert(format!("{scope:?}"), error.to_string());
+                return Ok(());
+            }
+        };
+        self.behind.insert(format!("{scope:?}"), names.iter().cloned().collect());
+        if deletes {
+            // Made anew, and empty.
+            for index in names {
+                let done = self.sweep(&index, swept, "walk").await;
+                self.bear(index, done)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares all of an index.
+    pub(super) async fn walk(
+        &mut self,
+        index: &str,
+        swept: &mut Swept,
+    ) -> Result<(), ClusterError> {
+        swept.retain(|(of, _), _| !self.source.has_uuid(index, Some(of)));
+        self.sweep(index, swept, "walk").await?;
+        self.find_gone(index).await
+    }
+
+    pub(super) async fn sweep(
+        &mut self,
+        index: &str,
+        swept: &mut Swept,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        let Some(original) = self.original(index).await? else { return Ok(()) };
+        match self.context.indices.prepare(index, u64::MAX).await {
+            Ok(_) => {}
+            Err(IndexError::Cluster(error)) => return Err(error),
+            Err(error) => {
+                self.failures.insert(index.to_owned(), error.to_string());
+                return Ok(());
+            }
+        }
+        // Before anything is read: what is made again meanwhile counts as not swept.
+        let image = self.image(index).await?;
+        let both = (original.uuid().unwrap_or_default().to_owned(), image.unwrap_or_default());
+        let since = swept.get(&both).cloned().unwrap_or_default();
+        let page = self.context.settings.doubt_batch;
+        let begun = self.source.cluster.sweep(index, original.shards(), &since, page).await?;
+        let Some(mut sweep) = begun else { return Ok(()) };
+        let failed = self.failures.len();
+        while let Some(documents) = sweep.next_page().await? {
+            self.source.rate.take(documents.len()).await;
+            let missing = self.missing(index, documents).await?;
+            self.write(index, missing, how).await?;
+        }
+        if self.failures.len() > failed {
+            self.failures
+                .insert(index.to_owned(), "some of its documents could not be written".into());
+            return Ok(());
+        }
+        // Into an index that was made for it, or is another one than before: swept from the beginning next
+        // time.
+        if self.image(index).await?.is_some_and(|uuid| uuid == both.1) {
+            swept.entry(both).or_default().advance(sweep.reached());
+        }
+        Ok(())
+    }
+
+    async fn original(&self, index: &str) -> Result<Option<IndexDefinition>, ClusterError> {
+        Ok(self.source.cluster.index_definitions(index).await?.remove(index))
+    }
+
+    /// The UUID of the target's index.
+    async fn image(&self, index: &str) -> Result<Option<String>, ClusterError> {
+        let found = self.context.sender.target.index_definitions(index).await?.remove(index);
+        Ok(found.map(|found| found.uuid().unwrap_or_default().to_owned()))
+    }
+
+    /// Those that the target doesn't have with this version.
+    async fn missing(
+        &self,
+        index: &str,
+        documents: Vec<Document>,
+    ) -> Result<Vec<Document>, ClusterError> {
+        let ids: Vec<DocumentId> = documents
+            .iter()
+            .map(|d| DocumentId { id: d.id.clone(), routing: d.routing.clone() })
+            .collect();
+        let versions = self.context.sender.target.versions(index, &ids).await?;
+        let there = |document: &Document, version: Option<i64>| {
+            version.is_some() && version == version_of(document).ok().map(Version::get)
+        };
+        let pairs = documents.into_iter().zip(versions);
+        Ok(pairs.filter(|(d, version)| !there(d, *version)).map(|(d, _)| d).collect())
+    }
+
+    /// Deletes what the target has and the source hasn't.
+    async fn find_gone(&mut self, index: &str) -> Result<(), ClusterError> {
+        if self.context.sender.target.index_definitions(index).await?.is_empty() {
+            return Ok(());
+        }
+        let page = self.context.settings.doubt_batch;
+        let mut scan = self.context.sender.target.scan(index, page).await?;
+        loop {
+            let page = scan.next_page().await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let there: Vec<i64> = page.iter().map(|document| document.version).collect();
+            let ids: Vec<DocumentId> =
+                page.into_iter().map(|d| DocumentId { id: d.id, routing: d.routing }).collect();
+            self.source.rate.take(ids.len()).await;
+            let versions = self.source.cluster.versions(index, &ids).await?;
+            let pairs = ids.into_iter().zip(there).zip(versions);
+            let gone = pairs.filter(|(_, version)| version.is_none()).map(|(there, _)| there);
+            self.delete(index, gone.collect(), "walk").await?;
+        }
+    }
+
+    async fn write(
+        &mut self,
+        index: &str,
+        documents: Vec<Document>,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        let mut operations = Vec::with_capacity(documents.len());
+        for document in documents {
+            match version_of(&document) {
+                Ok(version) => operations.push(Operation {
+                    address: address(index, document.id, document.routing),
+                    version,
+                    change: Change::Index { source: document.source, dynamic_templates: None },
+                }),
+                Err(why) => drop(self.failures.insert(format!("{index}/{}", document.id), why)),
+            }
+        }
+        self.apply(operations, how).await
+    }
+
+    /// Deletes documents with the versions that the target had.
+    async fn delete(
+        &mut self,
+        index: &str,
+        gone: Vec<(DocumentId, i64)>,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        let delete = |(DocumentId { id, routing }, version)| {
+            let version = Version::of_external(version).ok()?;
+            let address = address(index, id, routing);
+            Some(Operation { address, version, change: Change::Delete })
+        };
+        self.apply(gone.into_iter().filter_map(delete).collect(), how).await
+    }
+
+    async fn apply(
+        &mut self,
+        operations: Vec<Operation>,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        for part in parts(operations) {
+            let items = part.into_iter().map(Item::Operation).collect();
+            let write = Write { shape: Shape::Bulk, refresh: Refresh::No, items };
+            // What the source has now is younger than any deletion of its index.
+            let applied = operations::apply(self.context, &write, u64::MAX, None).await?;
+            self.context.metrics.operations.with_label_values(&[how]).inc_by(applied.done);
+            let walks = applied.doubts.into_iter().filter_map(|doubt| match doubt.kind {
+                DoubtKind::Walk { index } => Some(index.to_string()),
+                _ => None,
+            });
+            self.replaced.extend(walks);
+            for (address, why) in applied.failed {
+                self.failures.insert(format!("{}/{}", address.index, address.id), why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles the receipt of each doubt that is resolved.
+    pub(super) fn settle(self, batch: Vec<Waiting>) -> Resolved {
+        let mut resolved = Resolved::default();
+        for waiting in batch {
+            match self.failure(&waiting.doubt) {
+                None => waiting.receipt.settle(),
+                Some(why) => resolved.left.push((waiting, why)),
+            }
+        }
+        resolved
+    }
+
+    fn failure(&self, doubt: &Doubt) -> Option<String> {
+        if self.failures.is_empty() {
+            return None;
+        }
+        match &doubt.kind {
+            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
+                // Behind an alias the failure is under the concrete name.
+                let end = format!("/{}", address.id);
+                let one = self.failures.iter().find(|(key, _)| key.ends_with(&end));
+                let one = one.map(|(_, why)| why);
+                one.or_else(|| self.failures.get(&*address.index)).cloned()
+            }
+            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => self.failure_in(index),
+            DoubtKind::Definition { scope, .. } => self.failure_in(&format!("{scope:?}")),
+        }
+    }
+
+    /// The first failure of a name or scope, of an index behind it, or of a document in one of those.
+    fn failure_in(&self, name: &str) -> Option<String> {
+        let behind = self.behind.get(name).map(Vec::as_slice).unwrap_or_default();
+        let hit = |key: &str| {
+            let index = key.split('/').next().unwrap_or(key);
+            key == name || behind.iter().any(|behind| behind == index)
+        };
+        self.failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
+    }
+}
+
+/// Bulk requests of at most this many bytes of documents.
+const PART_BYTES: usize = 16 << 20;
+
+fn parts(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
+    let mut parts: Vec<Vec<Operation>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for operation in operations {
+        let size = match &operation.change {
+            Change::Index { source, .. } => source.len(),
+            Change::Delete => 0,
+        };
+        bytes = bytes.saturating_add(size);
+        match parts.last_mut().filter(|_| bytes <= PART_BYTES) {
+            Some(part) => part.push(operation),
+            None => {
+                parts.push(vec![operation]);
+                bytes = size;
+            }
+        }
+    }
+    parts
+}
+
+fn address(index: &str, id: String, routing: Option<String>) -> Address {
+    Address { index: Arc::from(index), doc_type: None, id, routing }
+}
+
+fn version_of(document: &Document) -> Result<Version, String> {
+    Version::of_sequence(0, document.primary_term, document.seq_no).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn bulks_are_bounded_by_bytes() {
+        let operation = |size| Operation {
+            address: address("i", "1".into(), None),
+            version: Version::ZERO,
+            change: Change::Index {
+                source: Bytes::from(vec![b' '; size]),
+                dynamic_templates: None,
+            },
+        };
+        let sizes = |sizes: &[usize]| {
+            let made = parts(sizes.iter().map(|size| operation(*size)).collect());
+            made.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[1, 1, PART_BYTES, 1, 1]), [2, 1, 2]);
+        assert_eq!(sizes(&[PART_BYTES - 1, 1, 1]), [2, 1]);
+    }
+}
