@@ -45,9 +45,18 @@ async fn a_real_topic_keeps_the_promises_of_a_journal() {
     };
     append(1);
     tokio::time::timeout(PATIENCE, lane.durable().reached(1)).await.unwrap().unwrap();
+    let mut reader = Reader::open(&killed, "held", StartFrom::Beginning, &[]).await.unwrap();
+    let mut next = async || {
+        let entry = tokio::time::timeout(PATIENCE, reader.next()).await.unwrap().unwrap();
+        entry.record.unwrap().number
+    };
+    assert_eq!(next().await, 1);
     kafka.kill().await.unwrap();
     append(2);
-    kafka.start().await.unwrap();
+    // A reader that waits sees its broker go, and waits on.
+    let (second, started) = tokio::join!(next(), kafka.start());
+    started.unwrap();
+    assert_eq!(second, 2);
     append(3);
     tokio::time::timeout(PATIENCE, lane.durable().reached(3)).await.unwrap().unwrap();
     let found = conformance::read_all(&killed, "g", StartFrom::Beginning).await;

@@ -59,9 +59,9 @@ impl FileReader {
         let group = folder.join("groups").join(group);
         let position = match start {
             StartFrom::Beginning => first,
-            StartFrom::Offset(offset) => offset.max(first),
+            StartFrom::Offset(offset) => offset,
             StartFrom::Time(at) => begin_at(&segments, at).unwrap_or(first),
-            StartFrom::Group => committed(&group).map_err(fail)?.unwrap_or(first).max(first),
+            StartFrom::Group => committed(&group).map_err(fail)?.unwrap_or(first),
         };
         let folder = folder.to_owned();
         Ok(FileReader { folder, group, open: None, position, window: Bytes::new() })
@@ -113,8 +113,13 @@ impl FileReader {
 
     /// One entry, or the news that there is none yet.
     fn step(&mut self) -> io::Result<Step> {
-        if self.open.is_none() && !self.open_segment()? {
-            return Ok(Step::Wait);
+        if self.open.is_none() {
+            if let Some(entry) = self.deleted()? {
+                return Ok(Step::Entry(entry));
+            }
+            if !self.open_segment()? {
+                return Ok(Step::Wait);
+            }
         }
         loop {
             let offset = self.position;
@@ -197,12 +202,30 @@ impl FileReader {
         Ok(filled > kept)
     }
 
+    /// What should come next and is deleted, as one entry.
+    fn deleted(&mut self) -> io::Result<Option<Entry>> {
+        let segments = segment::list(&self.folder)?;
+        let first = segments.first().map_or(0, |segment| segment.base);
+        let offset = self.position;
+        if first <= offset {
+            return Ok(None);
+        }
+        let reason = format!("deleted before it was read; offset {first} is the first left");
+        let bad = BadRecord { partition: 0, offset, length: first - offset, reason };
+        self.position = first;
+        Ok(Some(Entry { partition: 0, offset, next: first, record: Err(bad) }))
+    }
+
     /// Opens the segment that holds the position; `false` when it is not there yet.
     fn open_segment(&mut self) -> io::Result<bool> {
         let segments = segment::list(&self.folder)?;
         let held = segments.iter().rev().find(|segment| segment.base <= self.position);
-        let Some(segment) = held.or(segments.first()) else { return Ok(false) };
-        let file = File::open(&segment.path)?;
+        let Some(segment) = held else { return Ok(false) };
+        let file = match File::open(&segment.path) {
+            // It was deleted just now: the next look says so.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
         let mut header = [0; SEGMENT_HEADER];
         match file.read_exact_at(&mut header, 0) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
@@ -233,7 +256,10 @@ impl FileReader {
             let end = base + open.file.metadata()?.len();
             self.window.truncate(end.saturating_sub(self.position) as usize);
         }
-        if self.window.is_empty() {
+        // Segments go oldest first: while this one is there, the later one is the next.
+        if self.window.is_empty()
+            && self.open.as_ref().is_some_and(|open| open.segment.path.exists())
+        {
             self.position = later.base;
         }
         Ok(true)

@@ -204,3 +204,43 @@ async fn offsets_that_were_read_and_lost_with_the_power_are_not_given_to_other_r
         reader = Reader::open(&url(folder.path()), "g", StartFrom::Group, &[]).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_was_deleted_before_it_was_read_is_reported_with_its_range() {
+    let folder = TempDir::new().unwrap();
+    for round in 0..3 {
+        fill(folder.path(), &small(), round * 10 + 1, round * 10 + 11).await;
+    }
+    let url = url(folder.path());
+    let open = |start| Reader::open(&url, "g", start, &[]);
+    let mut reader = open(StartFrom::Group).await.unwrap();
+    let read_to = reader.next().await.unwrap().next;
+    reader.commit(0, read_to).await.unwrap();
+    let segments = segment::list(folder.path()).unwrap();
+    for segment in &segments[..2] {
+        fs::remove_file(&segment.path).unwrap();
+    }
+    let first = segments[2].base;
+    let expected = |from: u64| {
+        let reason = format!("deleted before it was read; offset {first} is the first left");
+        BadRecord { partition: 0, offset: from, length: first - from, reason }
+    };
+    for (start, from) in [(StartFrom::Group, read_to), (StartFrom::Offset(3), 3)] {
+        let mut reader = open(start).await.unwrap();
+        let entry = reader.next().await.unwrap();
+        assert_eq!(
+            (entry.offset, entry.next, entry.record.unwrap_err()),
+            (from, first, expected(from))
+        );
+        assert!(reader.next().await.unwrap().record.is_ok());
+    }
+    assert!(open(StartFrom::Beginning).await.unwrap().next().await.unwrap().record.is_ok());
+    // A reader that was slower than the retention is told as well, when its open segment ends.
+    let missing = loop {
+        if let Err(missing) = reader.next().await.unwrap().record {
+            break missing;
+        }
+    };
+    assert_eq!(missing, expected(segments[1].base));
+    assert!(reader.next().await.unwrap().record.is_ok());
+}

@@ -22,6 +22,8 @@ pub(crate) struct KafkaReader {
     url: String,
     topic: String,
     positions: BTreeMap<i32, u64>,
+    /// What was to be read and is deleted; told first.
+    deleted: Vec<Entry>,
 }
 
 impl std::fmt::Debug for KafkaReader {
@@ -58,9 +60,9 @@ impl KafkaReader {
             let (config, topic) = (config.clone(), topic.to_owned());
             let begun = blocking(url.clone(), move || Ok(begin(&config, topic, start))).await?;
             match begun {
-                Ok((consumer, topic, positions)) => {
+                Ok(Begun { consumer, topic, positions, deleted }) => {
                     let consumer = std::sync::Arc::new(consumer);
-                    return Ok(KafkaReader { consumer, url, topic, positions });
+                    return Ok(KafkaReader { consumer, url, topic, positions, deleted });
                 }
                 Err(Refusal::NoTopic(topic)) => {
                     let reason =
@@ -83,12 +85,29 @@ impl KafkaReader {
         self.positions.keys().copied().collect()
     }
 
+    /// Behind what [`KafkaReader::next`] has given out of the partition.
     pub(crate) fn position(&self, partition: i32) -> u64 {
-        self.positions.get(&partition).copied().unwrap_or(0)
+        let untold = self.deleted.iter().find(|entry| entry.partition == partition);
+        untold.map_or_else(
+            || self.positions.get(&partition).copied().unwrap_or(0),
+            |entry| entry.offset,
+        )
     }
 
     pub(crate) async fn next(&mut self) -> Result<Entry, ReadError> {
-        let message = self.consumer.recv().await.map_err(|error| self.failed(&error))?;
+        if let Some(entry) = self.deleted.pop() {
+            return Ok(entry);
+        }
+        let message = loop {
+            match self.consumer.recv().await {
+                Ok(message) => break message,
+                // librdkafka looks for its brokers by itself; there is nothing to do but wait.
+                Err(error) if is_passing(&error) => {
+                    tracing::warn!(%error, url = self.url, "no broker can be read from; waiting");
+                }
+                Err(error) => return Err(self.failed(&error)),
+            }
+        };
         let (partition, offset) = (message.partition(), message.offset().max(0) as u64);
         self.positions.insert(partition, offset + 1);
         let Some(value) = message.payload() else {
@@ -147,6 +166,24 @@ impl From<KafkaError> for Refusal {
     }
 }
 
+/// Whether it ends by itself when the brokers are back.
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::NetworkException
+                | RDKafkaErrorCode::BrokerNotAvailable
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+        )
+    )
+}
+
 /// Whether the cluster is just choosing who keeps a group's offsets, as after its start.
 fn is_settling(error: &KafkaError) -> bool {
     matches!(
@@ -159,12 +196,23 @@ fn is_settling(error: &KafkaError) -> bool {
     )
 }
 
-/// Assigns every partition of the topic, each at where it has to begin.
-fn begin(
-    config: &ClientConfig,
+/// A consumer that reads.
+struct Begun {
+    consumer: StreamConsumer,
     topic: String,
-    start: StartFrom,
-) -> Result<(StreamConsumer, String, BTreeMap<i32, u64>), Refusal> {
+    positions: BTreeMap<i32, u64>,
+    deleted: Vec<Entry>,
+}
+
+/// The records from `offset` to `low` as one entry that can't be read.
+fn deleted_records(partition: i32, offset: u64, low: u64) -> Entry {
+    let reason = format!("deleted before it was read; offset {low} is the first left");
+    let bad = BadRecord { partition, offset, length: 0, reason };
+    Entry { partition, offset, next: low, record: Err(bad) }
+}
+
+/// Assigns every partition of the topic, each at where it has to begin.
+fn begin(config: &ClientConfig, topic: String, start: StartFrom) -> Result<Begun, Refusal> {
     let consumer: StreamConsumer = config.create()?;
     let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
@@ -190,12 +238,17 @@ fn begin(
         }
     };
     let mut assigned = TopicPartitionList::new();
-    let mut positions = BTreeMap::new();
+    let (mut positions, mut deleted) = (BTreeMap::new(), Vec::new());
     for element in chosen.elements() {
         let partition = element.partition();
         let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE)?;
         let offset = match element.offset() {
-            Offset::Offset(offset) => offset.clamp(low, high),
+            Offset::Offset(offset) => {
+                if (0..low).contains(&offset) {
+                    deleted.push(deleted_records(partition, offset as u64, low as u64));
+                }
+                offset.clamp(low, high)
+            }
             Offset::End => high,
             _ => low,
         };
@@ -203,7 +256,7 @@ fn begin(
         assigned.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
     }
     consumer.assign(&assigned)?;
-    Ok((consumer, topic, positions))
+    Ok(Begun { consumer, topic, positions, deleted })
 }
 
 /// Runs a call that waits for a broker away from the tasks.
