@@ -92,11 +92,7 @@ fn controls() {
         yes,
         "definition [a] (no sequence number)",
     );
-    check(
-        "DELETE /_data_stream/d",
-        yes,
-        "control: DeleteDataStream [d,.ds-d-*] deletes .ds-d-*,d",
-    );
+    check("DELETE /_data_stream/d", yes, "control: DeleteDataStream [d,.ds-d-*] deletes .ds-d-*,d");
     assert_eq!(deletes(&exchange("DELETE /i", "")), Some(Scope::of_index("i")));
     assert_eq!(deletes(&exchange("PUT /i", "")), None);
 }
