@@ -165,8 +165,7 @@ impl Cluster {
         repeat: Repeat,
         retry: Retry,
     ) -> Result<Reply, ClusterError> {
-        let start = Instant::now();
-        let mut attempt = 0;
+        let mut attempts = retry.begin();
         loop {
             let outcome = self.send(request.clone()).await;
             let again = match &outcome {
@@ -175,18 +174,15 @@ impl Cluster {
                 Err(e) if repeat == Repeat::Safe => e.is_transient(),
                 Err(e) => e.never_arrived(),
             };
-            let wait = retry.wait(attempt);
-            if !again || start.elapsed() + wait > retry.give_up_after {
+            if !again || !attempts.again().await {
                 return outcome;
             }
             tracing::debug!(
                 url = self.base,
                 path = request.path,
-                attempt,
+                attempt = attempts.count,
                 "cluster not ready, trying again"
             );
-            tokio::time::sleep(wait).await;
-            attempt += 1;
         }
     }
 

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
 use crate::{Cluster, ClusterError, Request};
 
@@ -86,8 +85,7 @@ impl Cluster {
     ) -> Result<Vec<Found>, ClusterError> {
         let path = format!("/{}/_mget?realtime=true", crate::index::encode_segment(index));
         let body = Bytes::from(body.to_string());
-        let (start, patience) = (Instant::now(), self.patience());
-        let mut attempt = 0;
+        let mut attempts = self.patience().begin();
         loop {
             let request = Request::json(Method::POST, path.clone(), body.clone());
             let Some(reply) = self.find(request).await? else {
@@ -101,14 +99,8 @@ impl Cluster {
                     let reason = format!("{} documents for {} ids", found.len(), ids.len());
                     return Err(self.answer_error(&path, reason));
                 }
-                Parsed::NotNow(why) => {
-                    let wait = patience.wait(attempt);
-                    if start.elapsed() + wait > patience.give_up_after {
-                        return Err(self.unavailable(&path, why));
-                    }
-                    tokio::time::sleep(wait).await;
-                    attempt += 1;
-                }
+                Parsed::NotNow(_) if attempts.again().await => {}
+                Parsed::NotNow(why) => return Err(self.unavailable(&path, why)),
             }
         }
     }
@@ -124,7 +116,7 @@ enum Parsed {
 
 /// Errors of an item that go away by themselves: a shard that is being started or moved, a node that
 /// is overloaded or leaving.
-const NOT_NOW: [&str; 9] = [
+const NOT_NOW: [&str; 10] = [
     "no_shard_available_action_exception",
     "unavailable_shards_exception",
     "illegal_index_shard_state_exception",
@@ -133,6 +125,8 @@ const NOT_NOW: [&str; 9] = [
     "node_disconnected_exception",
     "receive_timeout_transport_exception",
     "es_rejected_execution_exception",
+    // OpenSearch's name of the same.
+    "rejected_execution_exception",
     "circuit_breaking_exception",
 ];
 
@@ -169,8 +163,7 @@ fn parse_multi_get(body: &Bytes, wanted: Wanted) -> Result<Parsed, String> {
         found.push(match status {
             Status { error: Some(ItemError { kind, reason }), .. } => {
                 let kind = kind.unwrap_or_default();
-                // OpenSearch names its own rejection without the other's prefix.
-                if NOT_NOW.contains(&kind.as_str()) || kind == "rejected_execution_exception" {
+                if NOT_NOW.contains(&kind.as_str()) {
                     return Ok(Parsed::NotNow(format!("{kind}: {}", reason.unwrap_or_default())));
                 }
                 match kind.as_str() {

@@ -113,10 +113,17 @@ impl Cluster {
 
     /// Makes everything written so far visible to searches.
     pub async fn refresh(&self, name: &str) -> Result<(), ClusterError> {
-        self.call(Request::new(Method::POST, format!("/{}/_refresh", encode_segment(name))))
-            .await
-            .map(drop)
+        self.call(refresh(name)).await.map(drop)
     }
+
+    /// As [`Cluster::refresh`]; `false`: the index isn't there.
+    pub(crate) async fn refresh_if_there(&self, name: &str) -> Result<bool, ClusterError> {
+        Ok(self.find(refresh(name)).await?.is_some())
+    }
+}
+
+fn refresh(name: &str) -> Request {
+    Request::new(Method::POST, format!("/{}/_refresh", encode_segment(name)))
 }
 
 fn parse_identities(body: &[u8]) -> Result<BTreeMap<String, IndexIdentity>, serde_json::Error> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// How long and how patiently to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
@@ -24,6 +26,33 @@ impl Retry {
     pub fn wait(&self, attempt: u32) -> Duration {
         let factor = 1u32.checked_shl(attempt).unwrap_or(u32::MAX);
         self.first_wait.saturating_mul(factor).min(self.longest_wait)
+    }
+
+    /// Begins to count the time that is left.
+    pub(crate) fn begin(self) -> Attempts {
+        Attempts { retry: self, start: Instant::now(), count: 0 }
+    }
+}
+
+/// The attempts at one thing.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    retry: Retry,
+    start: Instant,
+    /// How many have failed.
+    pub(crate) count: u32,
+}
+
+impl Attempts {
+    /// Waits before the next attempt; `false`, at once, when that would be longer than patience lasts.
+    pub(crate) async fn again(&mut self) -> bool {
+        let wait = self.retry.wait(self.count);
+        if self.start.elapsed() + wait > self.retry.give_up_after {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        self.count += 1;
+        true
     }
 }
 

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
-use tokio::time::Instant;
 
 use crate::{Cluster, ClusterError, Document, Request, documents::RawHit, index::encode_segment};
 
@@ -88,12 +87,6 @@ impl Cluster {
         parse_hits(&reply.body).map_err(|e| self.answer_error(&path, e))
     }
 
-    /// `false`: the index isn't there.
-    async fn refresh_if_there(&self, index: &str) -> Result<bool, ClusterError> {
-        let path = format!("/{}/_refresh", encode_segment(index));
-        Ok(self.find(Request::new(Method::POST, path)).await?.is_some())
-    }
-
     /// The shards that have seen a write, and the checkpoint of each. `None` when the index isn't
     /// there. Waits until every shard has a primary.
     async fn checkpoints(
@@ -103,8 +96,7 @@ impl Cluster {
     ) -> Result<Option<(Vec<u32>, ShardProgress)>, ClusterError> {
         let path =
             format!("/{}/_stats?level=shards&filter_path=indices.*.shards", encode_segment(index));
-        let (start, patience) = (Instant::now(), self.patience());
-        let mut attempt = 0;
+        let mut attempts = self.patience().begin();
         loop {
             let Some(reply) = self.find(Request::new(Method::GET, path.clone())).await? else {
                 return Ok(None);
@@ -112,14 +104,11 @@ impl Cluster {
             let primaries =
                 parse_checkpoints(&reply.body).map_err(|e| self.answer_error(&path, e))?;
             if let Some(missing) = (0..shards).find(|shard| !primaries.contains_key(shard)) {
-                let wait = patience.wait(attempt);
-                if start.elapsed() + wait > patience.give_up_after {
-                    let reason = format!("shard {missing} of {index} has no primary");
-                    return Err(self.unavailable(&path, reason));
+                if attempts.again().await {
+                    continue;
                 }
-                tokio::time::sleep(wait).await;
-                attempt += 1;
-                continue;
+                let reason = format!("shard {missing} of {index} has no primary");
+                return Err(self.unavailable(&path, reason));
             }
             let written = primaries.iter().filter(|(_, at)| at.local >= 0).map(|(n, _)| *n);
             let written = written.collect();
