@@ -151,7 +151,8 @@ pub enum DoubtReason {
     ServerError,
     /// A bulk that a recent Elasticsearch refused while it executed it.
     RefusedMidway,
-    /// A deletion whose indices only the source can tell: a date-math name, a body that can't be read.
+    /// A deletion whose indices only the source can tell: a date-math name, a body that can't be
+    /// read.
     Unnamed,
     NoAnswer,
     UnreadableAnswer,
@@ -229,8 +230,8 @@ pub fn interpret(exchange: &Exchange, facts: &Facts) -> Meaning {
     }
 }
 
-/// The indices that a request may delete if it succeeds, and perhaps more; its answer isn't looked at, so that this can
-/// be asked before there is one.
+/// The indices that a request may delete if it succeeds, and perhaps more; its answer isn't looked
+/// at, so that this can be asked before there is one.
 pub fn deletes(exchange: &Exchange) -> Option<Scope> {
     let target = Target::parse(&exchange.target);
     match Endpoint::parse(exchange.method, &target) {

@@ -104,7 +104,7 @@ fn any_date(math: &str) -> String {
 ///
 /// Row by row of the table "can the first i of `left` meet the first j of `right`": time is the
 /// product of the lengths, which a request target bounds.
-fn patterns_meet(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn patterns_meet(left: &[u8], right: &[u8]) -> bool {
     let plain = |pattern: &[u8]| !pattern.contains(&b'*');
     if plain(left) && plain(right) {
         return left == right;

@@ -2,7 +2,7 @@
 //!
 //! [`Scope`] is a superset and right for ordering; a deletion needs the exclusions too.
 
-use crate::scope::Scope;
+use crate::scope::{Scope, patterns_meet};
 
 /// An index expression as Elasticsearch and OpenSearch read it: `a,b*,-bc*`, `_all`, `*`.
 ///
@@ -17,7 +17,8 @@ pub struct Selection {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Part {
     takes_out: bool,
-    scope: Scope,
+    /// A name, or one with `*`.
+    pattern: String,
 }
 
 impl Selection {
@@ -31,23 +32,34 @@ impl Selection {
             if named.trim_start_matches(['+', '-']).starts_with('<') {
                 return None;
             }
-            patterns |= named.contains('*') || named == "_all";
-            let scope = match named {
-                "_all" | "*" => Scope::All,
-                name => Scope::of_index(name.strip_prefix('+').unwrap_or(name)),
+            let pattern = match named {
+                "_all" => "*",
+                name => name.strip_prefix('+').unwrap_or(name),
             };
-            parts.push(Part { takes_out: excluded.is_some(), scope });
+            patterns |= pattern.contains('*');
+            parts.push(Part { takes_out: excluded.is_some(), pattern: pattern.to_owned() });
         }
         if parts.is_empty() {
-            parts.push(Part { takes_out: false, scope: Scope::All });
+            parts.push(Part { takes_out: false, pattern: "*".to_owned() });
         }
         Some(Self { expression: expression.to_owned(), parts })
     }
 
+    /// All that a scope names.
+    pub fn of_scope(scope: &Scope) -> Self {
+        let names = match scope {
+            Scope::All => vec!["*".to_owned()],
+            Scope::Indices(names) => names.clone(),
+        };
+        let expression = names.join(",");
+        let parts = names.into_iter().map(|pattern| Part { takes_out: false, pattern }).collect();
+        Self { expression, parts }
+    }
+
     /// Whether the index is named.
     pub fn contains(&self, index: &str) -> bool {
-        let decides = self.parts.iter().rev().find(|part| part.scope.contains(index));
-        decides.is_some_and(|part| !part.takes_out)
+        let meets = |part: &&Part| patterns_meet(part.pattern.as_bytes(), index.as_bytes());
+        self.parts.iter().rev().find(meets).is_some_and(|part| !part.takes_out)
     }
 
     /// As it was given.
@@ -57,19 +69,13 @@ impl Selection {
 
     /// The names and patterns that take in.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter(|part| !part.takes_out).flat_map(|part| match &part.scope {
-            Scope::All => vec!["*"],
-            Scope::Indices(names) => names.iter().map(String::as_str).collect(),
-        })
+        self.parts.iter().filter(|part| !part.takes_out).map(|part| part.pattern.as_str())
     }
 
     /// The one index that it names, when it is no pattern and no list.
     pub fn single(&self) -> Option<&str> {
         match self.parts.as_slice() {
-            [Part { takes_out: false, scope: Scope::Indices(names) }] => match names.as_slice() {
-                [name] if !name.contains('*') => Some(name),
-                _ => None,
-            },
+            [one] if !one.takes_out && !one.pattern.contains('*') => Some(&one.pattern),
             _ => None,
         }
     }

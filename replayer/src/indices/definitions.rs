@@ -160,23 +160,17 @@ impl Indices {
     ) -> Result<BTreeSet<String>, IndexError> {
         let Some(source) = &self.source else { return Ok(BTreeSet::new()) };
         source.look().await.map_err(IndexError::from)?;
-        let names = match scope {
-            Scope::All => "*".to_owned(),
-            Scope::Indices(names) => names.join(","),
-        };
+        let named = Selection::of_scope(scope);
         let mut originals = BTreeSet::new();
-        for name in names.split(',') {
+        for name in named.names() {
             originals.extend(source.concrete(name).await?);
         }
-        let images = match Selection::of_expression(&names) {
-            Some(named) => self.deletable(&named).await?,
-            None => BTreeMap::new(),
-        };
+        let images = self.deletable(&named).await?;
         for gone in images.keys().filter(|name| !originals.contains(*name)) {
             let definition = self.target.index_definitions(gone).await?.remove(gone);
             let is_image = definition
                 .is_some_and(|definition| Origin::source_uuid_of(&definition.mappings).is_some());
-            if is_image && scope.contains(gone) {
+            if is_image {
                 tracing::info!(index = gone, "deleted on the source: deleting it on the target");
                 self.delete(gone).await?;
                 self.forget(gone);
