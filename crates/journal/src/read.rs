@@ -133,6 +133,13 @@ impl Reader {
     }
 }
 
+/// What should come next at `offset` and is deleted, up to `first`, as one entry of `length` bytes.
+pub(crate) fn deleted(partition: i32, offset: u64, first: u64, length: u64) -> Entry {
+    let reason = format!("deleted before it was read; offset {first} is the first left");
+    let bad = BadRecord { partition, offset, length, reason };
+    Entry { partition, offset, next: first, record: Err(bad) }
+}
+
 /// An entry out of the bytes that were stored for it.
 pub(crate) fn entry(partition: i32, offset: u64, next: u64, bytes: &Bytes) -> Entry {
     let record = record::decode(bytes).map_err(|error| BadRecord {

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::format::{self, FRAME_HEADER, FrameHeader, Front, SEGMENT_HEADER};
 use super::segment::{self, Segment};
-use crate::read::entry;
+use crate::read::{self, entry};
 use crate::{BadRecord, Ends, Entry, ReadError, StartFrom};
 
 /// Bytes that one read takes; a frame that is longer is read whole.
@@ -210,10 +210,8 @@ impl FileReader {
         if first <= offset {
             return Ok(None);
         }
-        let reason = format!("deleted before it was read; offset {first} is the first left");
-        let bad = BadRecord { partition: 0, offset, length: first - offset, reason };
         self.position = first;
-        Ok(Some(Entry { partition: 0, offset, next: first, record: Err(bad) }))
+        Ok(Some(read::deleted(0, offset, first, first - offset)))
     }
 
     /// Opens the segment that holds the position; `false` when it is not there yet.

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::read::entry;
+use crate::read::{self, entry};
 use crate::{BadRecord, Ends, Entry, ReadError, StartFrom};
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -204,13 +204,6 @@ struct Begun {
     deleted: Vec<Entry>,
 }
 
-/// The records from `offset` to `low` as one entry that can't be read.
-fn deleted_records(partition: i32, offset: u64, low: u64) -> Entry {
-    let reason = format!("deleted before it was read; offset {low} is the first left");
-    let bad = BadRecord { partition, offset, length: 0, reason };
-    Entry { partition, offset, next: low, record: Err(bad) }
-}
-
 /// Assigns every partition of the topic, each at where it has to begin.
 fn begin(config: &ClientConfig, topic: String, start: StartFrom) -> Result<Begun, Refusal> {
     let consumer: StreamConsumer = config.create()?;
@@ -245,7 +238,7 @@ fn begin(config: &ClientConfig, topic: String, start: StartFrom) -> Result<Begun
         let offset = match element.offset() {
             Offset::Offset(offset) => {
                 if (0..low).contains(&offset) {
-                    deleted.push(deleted_records(partition, offset as u64, low as u64));
+                    deleted.push(read::deleted(partition, offset as u64, low as u64, 0));
                 }
                 offset.clamp(low, high)
             }
