@@ -164,14 +164,18 @@ async fn act(
     {
         context.indices.forget(new);
     }
-    let gone = reply.status == 404 && takes_away(control.kind);
-    if reply.excerpt().contains("index_not_found_exception") && is_gone(context, control).await? {
+    if reply.is_success() {
+        return Ok(Done::Well(Some(request)));
+    }
+    let words = reply.excerpt();
+    if words.contains("index_not_found_exception") && is_gone(context, control).await? {
         return Ok(Done::Needless("superseded"));
     }
-    let there = reply.excerpt().contains("resource_already_exists_exception");
-    Ok(match reply.is_success() || gone || there {
+    let gone = reply.status == 404 && takes_away(control.kind);
+    let there = words.contains("resource_already_exists_exception");
+    Ok(match gone || there {
         true => Done::Well(Some(request)),
-        false => Done::Refused(Some(request), format!("{} {}", reply.status, reply.excerpt())),
+        false => Done::Refused(Some(request), format!("{} {words}", reply.status)),
     })
 }
 

@@ -168,10 +168,10 @@ async fn admitted(
         if !prepared.contains_key(index) {
             let made = context.indices.prepare(index, answered).await;
             prepared.insert(index, settle(made)?);
-        }
-        if context.indices.take_replaced(index) {
-            let kind = DoubtKind::Walk { index: Arc::from(index) };
-            applied.doubts.push(Doubt { kind, reason: DoubtReason::OverlapsDeletion });
+            if context.indices.take_replaced(index) {
+                let kind = DoubtKind::Walk { index: Arc::from(index) };
+                applied.doubts.push(Doubt { kind, reason: DoubtReason::OverlapsDeletion });
+            }
         }
         match prepared.get(index) {
             Some(Ok(Prepared::Ready)) => items.push(Item::Operation(operation.clone())),
@@ -197,7 +197,7 @@ pub(crate) async fn is_current(
 }
 
 /// Tells an index that can't be created (the operation fails) from a cluster that can't be reached (all stops).
-fn settle<T>(made: Result<T, IndexError>) -> Result<Result<T, String>, ClusterError> {
+pub(crate) fn settle<T>(made: Result<T, IndexError>) -> Result<Result<T, String>, ClusterError> {
     match made {
         Ok(made) => Ok(Ok(made)),
         Err(IndexError::Cluster(error)) if error.is_transient() => Err(error),

@@ -92,9 +92,8 @@ pub(crate) struct Conductor {
     resending: Option<(ExchangeKey, Option<deletes::Batch>)>,
     open: Vec<String>,
     reports: (mpsc::UnboundedSender<Report>, mpsc::UnboundedReceiver<Report>),
-    at_end: bool,
-    /// When the journal's end was reached.
-    end_since: Option<Instant>,
+    /// When the journal's end was reached, if it was.
+    at_end: Option<Instant>,
     newest: Nanos,
     quiet_ticks: u32,
 }
@@ -140,8 +139,7 @@ impl Conductor {
             resending: None,
             open: Vec::new(),
             reports: mpsc::unbounded_channel(),
-            at_end: false,
-            end_since: None,
+            at_end: None,
             newest: 0,
             quiet_ticks: 0,
             context,
@@ -160,10 +158,10 @@ impl Conductor {
             if shutdown.is_draining() && self.running == 0 && self.swept.is_some() {
                 break;
             }
-            if self.at_end && self.ends.is_some() && self.is_done()? {
+            if self.at_end.is_some() && self.ends.is_some() && self.is_done()? {
                 break;
             }
-            let may_read = !self.at_end && self.has_room() && !shutdown.is_draining();
+            let may_read = self.at_end.is_none() && self.has_room() && !shutdown.is_draining();
             tokio::select! {
                 report = self.reports.1.recv() => if let Some(report) = report { self.take(report)?; },
                 entry = self.reader.next(), if may_read => self.read(entry?).await,
@@ -180,7 +178,7 @@ impl Conductor {
             reader: self.reader,
             gaps: self.connections.seen.gaps,
             open: self.open,
-            reached_end: self.at_end,
+            reached_end: self.at_end.is_some(),
         })
     }
 
@@ -227,11 +225,10 @@ impl Conductor {
 
     async fn look_for_end(&mut self) {
         let reached = self.ends.as_ref().is_some_and(|ends| self.reader.has_reached(ends));
-        if !reached || self.at_end {
+        if !reached || self.at_end.is_some() {
             return;
         }
-        self.at_end = true;
-        self.end_since = Some(Instant::now());
+        self.at_end = Some(Instant::now());
         let events = self.connections.end(&self.context.offsets, &mut self.next_key);
         self.enter(events).await;
         self.order.advance(u64::MAX);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cluster::Method;
 use lab::Lab;
 use serde_json::json;
-use traffic_replayer::{Mutations, Pace, Settings};
+use traffic_replayer::{Mutations, Settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_journal_proves_needs_no_source() {
@@ -173,31 +173,7 @@ async fn an_index_that_others_made_again_is_read_from_the_source() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_is_down_is_waited_for() {
     let lab = Lab::start("down").await;
-    let index = &lab.index;
-    for id in 0..200 {
-        lab.ok(Method::PUT, &format!("/{index}/_doc/{id}"), &json!({"n": id})).await;
-    }
-    lab.stop_proxy().await;
-    let relay = testbed::Relay::in_front_of(lab.target.addr()).await.unwrap();
-    let replay = lab.replay(|settings| {
-        settings.target.url = relay.url();
-        settings.pace = Pace::Rate(50.0);
-    });
-    let faults = async {
-        for _ in 0..2 {
-            let before = lab.committed();
-            while lab.committed() == before {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            relay.refuse().await;
-            relay.cut();
-            // The length of the outage.
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            relay.accept().await;
-        }
-    };
-    let (summary, ()) = tokio::join!(replay, faults);
-    let summary = summary.unwrap();
+    let (summary, _) = lab.replay_through_outages(2, Duration::from_millis(500)).await;
     assert!(summary.is_converged(), "{summary}");
     assert!(summary.retries > 0, "{summary}");
     lab.assert_equal().await;

@@ -11,7 +11,7 @@ use converge::{
 };
 
 use super::{Resolved, Swept, Waiting};
-use crate::{context::Context, indices::IndexError, operations, source::Source};
+use crate::{context::Context, operations, source::Source};
 
 /// What a batch of doubts reads.
 pub(super) struct Reading<'a> {
@@ -162,13 +162,10 @@ impl<'a> Reading<'a> {
         how: &'static str,
     ) -> Result<(), ClusterError> {
         let Some(original) = self.original(index).await? else { return Ok(()) };
-        match self.context.indices.prepare(index, u64::MAX).await {
-            Ok(_) => {}
-            Err(IndexError::Cluster(error)) => return Err(error),
-            Err(error) => {
-                self.failures.insert(index.to_owned(), error.to_string());
-                return Ok(());
-            }
+        let prepared = self.context.indices.prepare(index, u64::MAX).await;
+        if let Err(why) = operations::settle(prepared)? {
+            self.failures.insert(index.to_owned(), why);
+            return Ok(());
         }
         // Before anything is read: what is made again meanwhile counts as not swept.
         let image = self.image(index).await?;
@@ -188,8 +185,7 @@ impl<'a> Reading<'a> {
                 .insert(index.to_owned(), "some of its documents could not be written".into());
             return Ok(());
         }
-        // Into an index that was made for it, or is another one than before: swept from the beginning next
-        // time.
+        // Into another index than at the beginning: swept from the beginning next time.
         if self.image(index).await?.is_some_and(|uuid| uuid == both.1) {
             swept.entry(both).or_default().advance(sweep.reached());
         }

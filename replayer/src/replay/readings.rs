@@ -6,7 +6,6 @@ use converge::{
     DoubtKind, Scope,
     order::{ExchangeKey, Role},
 };
-
 use tokio::time::Instant;
 
 use super::{Conductor, Report};
@@ -33,7 +32,7 @@ impl Conductor {
         let mut batch = Vec::new();
         while let Some(first) = self.doubts.first_entry() {
             let answered = *first.key();
-            let ready = self.order.doubt_ready(answered) && has_passed(answered, self.end_since);
+            let ready = self.order.doubt_ready(answered) && has_passed(answered, self.at_end);
             if batch.len() >= DOUBT_BATCH || !ready {
                 break;
             }
@@ -78,8 +77,8 @@ impl Conductor {
 /// Whether the source has surely finished with what it was asked by this time, by our own clock. Only behind the
 /// journal's end can it be another than the low-water mark says: a request whose answer isn't there may still be
 /// executed. Clocks that differ don't hold us up for longer than that takes.
-fn has_passed(answered: u64, end_since: Option<Instant>) -> bool {
-    let waited = end_since.is_none_or(|since| since.elapsed().as_nanos() >= u128::from(GRACE));
+fn has_passed(answered: u64, at_end: Option<Instant>) -> bool {
+    let waited = at_end.is_none_or(|since| since.elapsed().as_nanos() >= u128::from(GRACE));
     waited || indices::now() >= answered
 }
 

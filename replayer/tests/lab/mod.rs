@@ -134,6 +134,42 @@ impl Lab {
         traffic_replayer::run(settings, Shutdown::new()).await
     }
 
+    /// Writes 200 documents, and replays them to a target that is away `times` times for `length`, each time
+    /// after something has been committed. How long the replay itself took comes with it.
+    pub async fn replay_through_outages(
+        &self,
+        times: usize,
+        length: Duration,
+    ) -> (Summary, Duration) {
+        for id in 0..200 {
+            let path = format!("/{}/_doc/{id}", self.index);
+            self.ok(Method::PUT, &path, &serde_json::json!({"n": id})).await;
+        }
+        self.stop_proxy().await;
+        let relay = testbed::Relay::in_front_of(self.target.addr()).await.unwrap();
+        let began = Instant::now();
+        let replay = async {
+            let summary = self.replay(|settings| {
+                settings.target.url = relay.url();
+                settings.pace = Pace::Rate(50.0);
+            });
+            (summary.await.unwrap(), began.elapsed())
+        };
+        let faults = async {
+            for _ in 0..times {
+                let before = self.committed();
+                while self.committed() == before {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                relay.refuse().await;
+                relay.cut();
+                tokio::time::sleep(length).await;
+                relay.accept().await;
+            }
+        };
+        tokio::join!(replay, faults).0
+    }
+
     /// Replays what comes until `shutdown`.
     pub async fn replay_until(&self, shutdown: &Shutdown) -> Result<Summary, RunError> {
         let mut settings = self.settings();
