@@ -16,18 +16,33 @@ const PROGRAMS: [&str; 5] =
 const BENCHES: [&str; 4] = ["load", "relay", "testbed", "tidy"];
 
 /// The arrows between our crates, each with its reason in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("buffer", &[]),
     ("codec", &[]),
     ("compare", &[]),
     ("converge", &[]),
+    ("lucene", &[]),
     ("transform", &[]),
     ("cluster", &["settings"]),
     ("journal", &["codec"]),
     ("settings", &[]),
+    ("snapshot", &["settings"]),
     ("telemetry", &[]),
     ("tuples", &[]),
     ("capture-proxy", &["buffer", "codec", "journal", "settings", "telemetry"]),
+    (
+        "backfill",
+        &[
+            "cluster",
+            "codec",
+            "converge",
+            "lucene",
+            "settings",
+            "snapshot",
+            "telemetry",
+            "transform",
+        ],
+    ),
     (
         "traffic-replayer",
         &[
