@@ -1,0 +1,95 @@
+//! `.si`: how many documents a segment has, and whether its files are in one compound file.
+//!
+//! ```text
+//! Lucene40/46  string version · i32 documents · i8 compound (1, or −1 for no) · maps and sets
+//! Lucene50/62  3 × i32 version · i32 documents · u8 compound · …
+//! Lucene70/86  3 × i32 version · u8 has minimum [· 3 × i32] · i32 documents · u8 compound · …
+//! Lucene90     as Lucene86, little-endian; segments of 9.9 and newer have a byte more, which isn't read
+//! ```
+
+use crate::{
+    LuceneError, SegmentCommit, header,
+    input::{Input, Order},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// How many documents it has, deleted ones included.
+    pub documents: u32,
+    /// Its files are inside `<segment>.cfs`.
+    pub compound: bool,
+    /// The Lucene that wrote it, e.g. (9, 12, 1).
+    pub version: (u32, u32, u32),
+}
+
+impl SegmentInfo {
+    /// Reads a whole `.si`.
+    pub fn parse(file: &str, bytes: &[u8], segment: &SegmentCommit) -> Result<Self, LuceneError> {
+        let header = header::plain(&mut Input::new(file, bytes))?;
+        let (layout, known) = match header.codec {
+            "Lucene40SegmentInfo" | "Lucene46SegmentInfo" => (Layout::Four, 1),
+            "Lucene50SegmentInfo" => (Layout::Five, 1),
+            "Lucene62SegmentInfo" => (Layout::Five, 1),
+            "Lucene70SegmentInfo" => (Layout::Seven, 0),
+            "Lucene86SegmentInfo" => (Layout::Seven, 0),
+            "Lucene90SegmentInfo" => (Layout::Nine, 0),
+            _ => return Err(header.unknown(file)),
+        };
+        header.expect(file, 0, known)?;
+        // The footer came with Lucene 4.8, as version 1 of Lucene46; Lucene40 has none.
+        let has_footer = layout != Layout::Four || header.version >= 1;
+        let mut input =
+            if has_footer { header::checked(file, bytes)? } else { Input::new(file, bytes) };
+        if layout == Layout::Four {
+            header::plain(&mut input)?;
+        } else {
+            header::index(&mut input, segment.id.as_ref())?;
+        }
+        if layout == Layout::Nine {
+            input.order = Order::Little;
+        }
+        let version = match layout {
+            Layout::Four => version_in_words(input.string()?),
+            _ => (number(&mut input)?, number(&mut input)?, number(&mut input)?),
+        };
+        if matches!(layout, Layout::Seven | Layout::Nine) && input.byte()? != 0 {
+            input.skip(12)?;
+        }
+        let documents = number(&mut input)?;
+        let compound = input.byte()? == 1;
+        if segment.deleted > documents || segment.soft_deleted > documents - segment.deleted {
+            return Err(LuceneError::Count {
+                segment: segment.name.clone(),
+                what: "the number of documents",
+                said: documents.into(),
+                found: u64::from(segment.deleted) + u64::from(segment.soft_deleted),
+            });
+        }
+        Ok(Self { documents, compound, version })
+    }
+
+    /// Before Lucene 5 deletions are in `.del` files.
+    pub fn is_legacy(&self) -> bool {
+        self.version.0 < 5
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    Four,
+    Five,
+    Seven,
+    Nine,
+}
+
+fn number(input: &mut Input<'_>) -> Result<u32, LuceneError> {
+    let number = input.i32()?;
+    u32::try_from(number).map_err(|_| input.corrupt(format!("{number} is negative")))
+}
+
+/// `4.10.4`, sometimes with a tail.
+fn version_in_words(text: &str) -> (u32, u32, u32) {
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next())
+}
