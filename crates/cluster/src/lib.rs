@@ -21,7 +21,7 @@ mod scan;
 mod sweep;
 mod version;
 
-pub use bulk::{BulkItem, BulkReply};
+pub use bulk::{BulkCause, BulkItem, BulkReply};
 pub use client::{Cluster, Reply, Request};
 pub use documents::{Document, DocumentId, Found};
 pub use endpoint::{Auth, Settings};
