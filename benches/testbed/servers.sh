@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
-# Real Kafka, Elasticsearch and OpenSearch servers from Maven Central, one node each, on 127.0.0.1.
+# Real Kafka, Elasticsearch and OpenSearch servers from Maven Central, one node each, and an S3 server from crates.io,
+# on 127.0.0.1.
 #
 #   servers.sh tools SET...             install what is missing (sets: servers build data), or name it and exit 69
-#   servers.sh fetch NAME...            download and unpack into the cache
-#   servers.sh jdk NAME                 print the home of the JDK that NAME would run on, or exit 69
+#   servers.sh fetch NAME...            download and unpack (S3: build) into the cache
+#   servers.sh jdk NAME                 print the home of the JDK that NAME would run on (none: nothing), or exit 69
 #   servers.sh run NAME DIR PORT        run in the foreground; becomes the server's own process (what the harness calls)
 #   servers.sh start NAME DIR PORT      run in the background, return when it answers; it also takes PORT+1
 #   servers.sh stop NAME DIR            stop what `start` started
 #
-# NAME: kafka  es-7.10  opensearch-2  opensearch-3
+# NAME: kafka  s3  es-1.7  es-2.4  es-5.6  es-6.8  es-7.10  es-7.17  es-8  es-8.19  opensearch-1  opensearch-2  opensearch-3
 # Environment:
 #   GODWIT_CACHE     unpacked servers; /var/cache/godwit for root, else ${XDG_CACHE_HOME:-~/.cache}/godwit
-#   TESTBED_CLUSTER  cluster name (Kafka: cluster id, 22 characters of base64url); random when not set
+#   TESTBED_CLUSTER  cluster name (Kafka: cluster id, 22 characters of base64url; S3: access key); random when not set
+#   TESTBED_SECRET   S3: secret key; random when not set (DIR/secret has it)
 #   TESTBED_HEAP     heap of a server; 512m, Kafka 256m
 #   TESTBED_YML      more lines for the configuration file
 #   JAVA_HOMES       more JDK homes to look at, separated by blanks
 #
-# To add a server: a line in `describe`, its modules in `unpack`, its flags in `flags`.
+# To add a server: a line in `describe` and its modules in `unpack` (unpack.sh), its flags in `flags`.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [ "$(id -u)" = 0 ]; then
@@ -27,7 +29,6 @@ else
 fi
 # Without these two a server compiles for half a minute before it answers.
 FAST="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
-COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 die() { echo "servers.sh: $2" >&2; exit "$1"; }
 
@@ -100,99 +101,13 @@ tools() {
 
 no_jdk21() { echo "servers.sh: no JDK 21 or newer, and apt offers none: OpenSearch 2.19 will stand in for 3" >&2; }
 
-# ---------------------------------------------------------------- what the servers are
-
-describe() { # NAME: sets v, dist, zip, brand, and the range of JDKs
-  name=$1
-  case $name in
-    kafka) v=4.1.2 dist=kafka-$v zip= brand=kafka java="17 24" ;;
-    es-7.10) v=7.10.2 brand=elasticsearch zip=org.elasticsearch.distribution.integ-test-zip java="17 23" ;;
-    opensearch-2) v=2.19.6 brand=opensearch zip=org.opensearch.distribution.integ-test-zip java="17 23" ;;
-    opensearch-3) v=3.8.0 brand=opensearch zip=org.opensearch.distribution.integ-test-zip java="21 99" ;;
-    *) die 64 "unknown server '$name' (kafka es-7.10 opensearch-2 opensearch-3)" ;;
-  esac
-  dist=$brand-$v D=$CACHE/$brand-$v
-}
-
-java_home() {
-  # shellcheck disable=SC2086 # two numbers
-  jdk $java || die 69 "$name needs a JDK ${java/ / to } (looked in JAVA_HOMES, JAVA_HOME, /usr/lib/jvm)"
-}
-
-# ---------------------------------------------------------------- download
-
-maven() {
-  local try
-  for try in 1 2 3; do mvn -q -B -ntp "$@" >"$PART/maven.log" 2>&1 && return 0; sleep "$try"; done
-  cat "$PART/maven.log" >&2
-  die 69 "maven could not download for $name: mvn $*"
-}
-
-dependencies_of() { # POM OUT [-Dkey=value...]: the jars of a pom file, with what they need
-  local t=$PART/pom; mkdir -p "$t"; cp "$HERE/poms/$1.xml" "$t/pom.xml"
-  (cd "$t" && maven $COPY:copy-dependencies -DoutputDirectory="$2" -DincludeScope=runtime "${@:3}")
-  rm -rf "$t"
-}
-
-# The test zips carry no module but the transport. A module is a descriptor, its published jar, what that needs less
-# what the server's lib has, and a policy. module NAME GROUP:ARTIFACT:VERSION [POLICY LINES]
-module() {
-  local m=$PART/$dist/modules/$1 g a mv jar base entry
-  IFS=: read -r g a mv <<<"$2"
-  dependencies_of module "$m" -Dg="$g" -Da="$a" -Dv="$mv"
-  for jar in "$m"/*.jar; do
-    base=$(basename "$jar" | sed -E 's/-[0-9][^/]*\.jar$//')
-    # shellcheck disable=SC2010 # names of jars
-    if ls "$PART/$dist/lib/" | grep -qE "^$base-[0-9]"; then rm "$jar"; fi
-  done
-  # The one class named *Plugin is the entry.
-  entry=$(unzip -Z1 "$m/$a-$mv.jar" | grep -E '/[A-Za-z]+Plugin\.class$' | sed -n '1{s/\.class$//;s#/#.#g;p}')
-  cat >"$m/plugin-descriptor.properties" <<P
-name=$1
-description=$1
-version=$v
-$brand.version=$v
-java.version=1.8
-classname=$entry
-extended.plugins=
-has.native.controller=false
-P
-  if [ -n "${3:-}" ]; then printf 'grant {\n%s\n};\n' "$3" >"$m/plugin-security.policy"; fi
-}
-
-unpack() { # into $PART/$dist
-  local net='permission java.net.SocketPermission "*", "connect"; permission java.net.NetPermission "getProxySelector";'
-  local loader='permission java.lang.RuntimePermission "createClassLoader"; permission java.lang.RuntimePermission "getClassLoader"; permission org.'$brand'.script.ClassPermission "*";'
-  if [ "$name" = kafka ]; then
-    dependencies_of kafka "$PART/$dist/lib" -Dv="$v"
-  else
-    maven $COPY:copy -Dartifact="$zip:$brand:$v:zip" -DoutputDirectory="$PART"
-    (cd "$PART" && unzip -q -o "$brand-$v.zip" && rm "$brand-$v.zip")
-  fi
-  mkdir -p "$PART/$dist/plugins" "$PART/$dist/config"
-  local e=org.elasticsearch.plugin c=org.codelibs.elasticsearch.module o=org.opensearch.plugin
-  case $name in
-    es-7.10)
-      module reindex $e:reindex-client:$v "$net"
-      module parent-join $e:parent-join-client:$v
-      module mapper-extras $e:mapper-extras-client:$v
-      module analysis-common $c:analysis-common:$v
-      module lang-painless $c:lang-painless:$v "$loader"
-      module ingest-common $c:ingest-common:$v ;;
-    opensearch-2)
-      module reindex $o:reindex-client:$v "$net"
-      module parent-join $o:parent-join-client:$v
-      module mapper-extras $o:mapper-extras-client:$v
-      module analysis-common $o:analysis-common:$v
-      module lang-painless $o:lang-painless:$v "$loader"
-      module geo $o:geo:$v ;;
-  esac
-}
+# shellcheck source=unpack.sh
+. "$HERE/unpack.sh"
 
 fetch() { # NAME: nothing to do when it is there; one at a time over all processes; whole or not at all
   describe "$1"
   [ -e "$D/.ok" ] && return 0
-  tools servers
+  [ "$name" = s3 ] || tools servers
   mkdir -p "$CACHE"; [ -z "$NOBODY" ] || chmod 755 "$CACHE"
   (
     exec 9>"$CACHE/$dist.lock"; flock 9
@@ -237,27 +152,42 @@ Y
 }
 
 configure_cluster() {
+  local transport=transport.port
   cp -r "$D/config/." "$W/config/"
+  case $name in es-1.7|es-2.4|es-5.6|es-6.8) transport=transport.tcp.port ;; esac
   cat >"$W/config/$brand.yml" <<Y
 cluster.name: $CLUSTER
 node.name: n1
 network.host: 127.0.0.1
 http.port: $PORT
-transport.port: $((PORT + 1))
-discovery.type: single-node
+$transport: $((PORT + 1))
 path.data: $W/data
 path.logs: $W/logs
 path.repo: ["$W/repo"]
 cluster.routing.allocation.disk.threshold_enabled: false
+$(case $name in
+  es-1.7) echo 'discovery.zen.ping.multicast.enabled: false' ;;
+  es-2.4) ;; # finds nobody beside itself on 127.0.0.1 unless it is told where to look
+  *) echo 'discovery.type: single-node' ;;
+esac
+case $name in es-6.8|es-7.17|es-8*) echo 'xpack.security.enabled: false' ;; esac
+case $name in es-6.8) echo 'xpack.ml.enabled: false' ;; esac)
 ${TESTBED_YML:-}
 Y
+  # The launcher of Elasticsearch 8 takes its JVM's flags from here. A temporary folder that the server itself lies
+  # under would stop 8.19 ("invalid file entitlement").
+  case $name in es-8*) printf '%s\n' "-Xms$HEAP" "-Xmx$HEAP" $FAST "-Djava.io.tmpdir=$W/tmp" >"$W/config/jvm.options" ;; esac
 }
 
 flags() { # the flags and the main class of an Elasticsearch or OpenSearch
+  local flavor=default; [ "$name" != es-7.10 ] || flavor=oss
   case $name in
-    es-*) echo "-Des.path.home=$D -Des.path.conf=$W/config -Des.distribution.flavor=oss -Des.distribution.type=zip
+    es-1.7) echo "-Des.path.home=$D -Des.path.conf=$W/config -Des.foreground=yes org.elasticsearch.bootstrap.Elasticsearch" ;;
+    es-2.4) echo "-Des.path.home=$D -Des.path.conf=$W/config -Djava.security.manager=allow
+      org.elasticsearch.bootstrap.Elasticsearch start" ;;
+    es-*) echo "-Des.path.home=$D -Des.path.conf=$W/config -Des.distribution.flavor=$flavor -Des.distribution.type=zip
       -Djava.security.manager=allow org.elasticsearch.bootstrap.Elasticsearch" ;;
-    opensearch-2) echo "-Dopensearch.path.home=$D -Dopensearch.path.conf=$W/config -Dopensearch.distribution.type=tar
+    opensearch-1|opensearch-2) echo "-Dopensearch.path.home=$D -Dopensearch.path.conf=$W/config -Dopensearch.distribution.type=tar
       -Djava.security.manager=allow org.opensearch.bootstrap.OpenSearch" ;;
     opensearch-3) echo "-Dopensearch.path.home=$D -Dopensearch.path.conf=$W/config -Dopensearch.distribution.type=tar
       -javaagent:$D/agent/opensearch-agent.jar --add-opens=java.base/java.nio=ALL-UNNAMED org.opensearch.bootstrap.OpenSearch" ;;
@@ -271,8 +201,12 @@ run() { # NAME DIR PORT: ends as the server's own process
   mkdir -p "$W"/{data,logs,repo,tmp,config}
   # A second start on the same folder is the same cluster.
   if [ ! -s "$W/cluster" ]; then echo "${TESTBED_CLUSTER:-$(token)}" >"$W/cluster"; fi
-  CLUSTER=$(cat "$W/cluster")
-  if [ "$name" = kafka ]; then configure_kafka; else configure_cluster; fi
+  CLUSTER=$(cat "$W/cluster") HEAP=${TESTBED_HEAP:-512m}
+  case $name in
+    kafka) configure_kafka ;;
+    s3) mkdir -p "$W/data/bucket"; [ -s "$W/secret" ] || echo "${TESTBED_SECRET:-$(token)}" >"$W/secret" ;;
+    *) configure_cluster ;;
+  esac
   local as=()
   if [ -n "$NOBODY" ]; then
     chown -R $NOBODY:$NOBODY "$W"
@@ -284,6 +218,9 @@ run() { # NAME DIR PORT: ends as the server's own process
   local leash=(setpriv --pdeathsig KILL -- sh -c '[ "$PPID" = "$0" ] || exit 1; exec "$@"' $PPID)
   if [ -n "${TESTBED_DETACH:-}" ]; then leash=(); fi
   cd "$W"; export HOME=$W
+  if [ "$name" = s3 ]; then
+    exec "${as[@]}" "${leash[@]}" "$D/bin/s3s-fs" --host 127.0.0.1 --port "$PORT" --access-key "$CLUSTER" --secret-key "$(cat "$W/secret")" data
+  fi
   # shellcheck disable=SC2206 # lists of flags
   local common=("$home/bin/java" $FAST -Djava.io.tmpdir="$W/tmp" -Dfile.encoding=UTF-8 -Djava.awt.headless=true)
   if [ "$name" = kafka ]; then
@@ -291,9 +228,17 @@ run() { # NAME DIR PORT: ends as the server's own process
       format -t "$CLUSTER" -c "$W/config/server.properties"
     exec "${as[@]}" "${leash[@]}" "${common[@]}" -Xmx"${TESTBED_HEAP:-256m}" -cp "$D/lib/*" kafka.Kafka "$W/config/server.properties"
   fi
-  local heap=${TESTBED_HEAP:-512m} o; read -r -d '' -a o < <(flags) || true
-  exec "${as[@]}" "${leash[@]}" "${common[@]}" "-Xms$heap" "-Xmx$heap" -Djna.tmpdir="$W/tmp" -Dlog4j2.disable.jmx=true \
-    -Dlog4j2.formatMsgNoLookups=true -cp "$D/lib/*" "${o[@]}"
+  case $name in es-8*)
+    # Its server reads its arguments from a launcher, and ends when that is gone.
+    export ES_PATH_CONF=$W/config ES_JAVA_HOME=$home ES_TMPDIR=$W/tmp CLI_JAVA_OPTS="$FAST"
+    exec "${as[@]}" "${leash[@]}" "$D/bin/elasticsearch" ;;
+  esac
+  export LIBFFI_TMPDIR=$W/tmp # 7.17 asks for it
+  # Without log4j.shutdownHookEnabled=false some wait for 30 s at their end.
+  local jars="$D/lib/*" o; read -r -d '' -a o < <(flags) || true
+  [ "$name" != es-1.7 ] || jars=$D/patch:$jars
+  exec "${as[@]}" "${leash[@]}" "${common[@]}" "-Xms$HEAP" "-Xmx$HEAP" -Djna.tmpdir="$W/tmp" -Dlog4j2.disable.jmx=true \
+    -Dlog4j.shutdownHookEnabled=false -Dlog4j2.formatMsgNoLookups=true -cp "$jars" "${o[@]}"
 }
 
 # ---------------------------------------------------------------- by hand: start, stop
@@ -303,6 +248,8 @@ answers() { # does the server on $PORT answer, and is it ours?
     exec 3<>"/dev/tcp/127.0.0.1/$PORT" || return 1
     printf '\0\0\0\x13\0\x03\0\x05\0\0\0\x01\0\x04hand\0\0\0\0\0' >&3
     timeout 3 head -c 64 <&3 | grep -aqF "$(cat "$W/cluster")"
+  elif [ "$name" = s3 ]; then
+    [ "$(curl -s -m 3 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$PORT/")" = 403 ]
   else
     curl -sf -m 3 "http://127.0.0.1:$PORT/_cluster/health?wait_for_status=yellow&timeout=2s" | grep -qF "\"$(cat "$W/cluster")\""
   fi
@@ -336,5 +283,5 @@ case ${1:-} in
   jdk) describe "${2:?NAME}"; java_home ;;
   run|start) "$1" "${2:?NAME}" "${3:?DIR}" "${4:?PORT}" ;;
   stop) describe "${2:?NAME}"; stop "$2" "${3:?DIR}" ;;
-  *) sed -n '2,21s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+  *) sed -n '2,23s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
 esac

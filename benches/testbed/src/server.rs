@@ -14,6 +14,7 @@ use crate::folder::Folder;
 use crate::kafka::{self, Kafka};
 use crate::ports::Ports;
 use crate::program::Program;
+use crate::s3::{self, S3};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/servers.sh");
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -24,7 +25,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 pub struct Testbed;
 
 impl Testbed {
-    /// Elasticsearch of this version: `7.10`.
+    /// Elasticsearch of this version: `1.7`, `2.4`, `5.6`, `6.8`, `7.10`, `7.17`, `8` (8.7) or `8.19`.
     ///
     /// # Errors
     /// When it can't be fetched or doesn't start; the message has the end of its log.
@@ -32,7 +33,7 @@ impl Testbed {
         Server::boot(&format!("es-{version}")).await
     }
 
-    /// OpenSearch of this version: `2` or `3`. Where no JDK 21 or newer is found, 2.19 stands in for
+    /// OpenSearch of this version: `1` (1.3), `2` (2.19) or `3`. Where no JDK 21 or newer is found, 2.19 stands in for
     /// 3, which is said on stderr and by [`Server::version`].
     ///
     /// # Errors
@@ -54,6 +55,14 @@ impl Testbed {
     /// As [`Testbed::elasticsearch`].
     pub async fn kafka() -> anyhow::Result<Kafka> {
         Ok(Kafka::over(Server::boot("kafka").await?))
+    }
+
+    /// An S3 server with one empty bucket.
+    ///
+    /// # Errors
+    /// As [`Testbed::elasticsearch`]; it is built by cargo where it isn't in the cache.
+    pub async fn s3() -> anyhow::Result<S3> {
+        S3::over(Server::boot("s3").await?)
     }
 }
 
@@ -90,6 +99,7 @@ impl Server {
         server.start().await?;
         server.version = match name {
             "kafka" => "4.1.2".to_owned(),
+            "s3" => "0.14.1".to_owned(),
             _ => server.ask_version().await?,
         };
         Ok(server)
@@ -111,6 +121,11 @@ impl Server {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The random name of its cluster.
+    pub(crate) fn cluster(&self) -> &str {
+        &self.cluster
     }
 
     /// Its folder: `data`, `logs`, `repo` (a place for snapshots), `out.log`.
@@ -192,8 +207,10 @@ impl Server {
     /// Does *this* server answer, and is it able to work?
     async fn answers(&self) -> bool {
         let asked = async {
-            if self.name == "kafka" {
-                return kafka::is_ready(self.addr(), &self.cluster).await;
+            match self.name.as_str() {
+                "kafka" => return kafka::is_ready(self.addr(), &self.cluster).await,
+                "s3" => return s3::is_ready(&self.url()).await,
+                _ => {}
             }
             let health = "_cluster/health?wait_for_status=yellow&timeout=1s";
             let answer = reqwest::get(format!("{}/{health}", self.url())).await.ok()?;
