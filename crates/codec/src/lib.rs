@@ -1,5 +1,5 @@
 //! What Godwit reads and writes, as bytes in and values out: capture records, HTTP/1.1 framing,
-//! content codings. No I/O, no clock; nothing here trusts a byte.
+//! content codings, stored sources. No I/O, no clock; nothing here trusts a byte.
 
 #![forbid(unsafe_code)]
 
@@ -7,3 +7,4 @@ pub mod body;
 pub mod http1;
 pub mod reads;
 pub mod record;
+pub mod source;
