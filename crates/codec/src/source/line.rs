@@ -10,6 +10,7 @@ use super::{Format, Problem, SourceError};
 
 pub(super) fn append(json: &[u8], out: &mut Vec<u8>) -> Result<(), SourceError> {
     out.reserve(json.len());
+    let start = out.len();
     let mut at = 0;
     let mut gap = false;
     while at < json.len() {
@@ -24,15 +25,15 @@ pub(super) fn append(json: &[u8], out: &mut Vec<u8>) -> Result<(), SourceError> 
                 1 + string(inside, out)
             }
             [b'\n', ..] => {
-                gap = true;
+                gap = out.len() > start;
                 1
             }
             [b'/', b'/', comment @ ..] => {
-                gap = true;
+                gap = out.len() > start;
                 2 + memchr2(b'\n', b'\r', comment).unwrap_or(comment.len())
             }
             [b'/', b'*', comment @ ..] => {
-                gap = true;
+                gap = out.len() > start;
                 let problem = || SourceError {
                     format: Some(Format::Json),
                     offset: at,

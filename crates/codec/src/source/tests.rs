@@ -76,4 +76,8 @@ fn nothing_is_appended_on_an_error() {
     assert_eq!(out, b"before");
     append(b"{\n}", &Limits::default(), &mut out).unwrap();
     assert_eq!(out, b"before{}");
+    // What is before is not a part of it: nothing to keep apart from.
+    let mut out = b"x".to_vec();
+    append(b"\n/**/y", &Limits::default(), &mut out).unwrap();
+    assert_eq!(out, b"xy");
 }
