@@ -204,7 +204,7 @@ async fn pump(
         }
         let allowed = budget.map_or(count, |left| spend(left, count));
         to.write_all(&buffer[..allowed]).await?;
-        if allowed < count || budget.is_some_and(is_spent) {
+        if budget.is_some_and(is_spent) || allowed < count {
             return Err(io::Error::other("cut after the last allowed byte"));
         }
     }
