@@ -151,10 +151,10 @@ mod tests {
     use super::*;
 
     fn text() -> Vec<u8> {
-        (0..400).flat_map(|n| format!("number {n}, again number {n}; ").into_bytes()).collect()
+        (0..30).flat_map(|n| format!("number {n}, again number {n}; ").into_bytes()).collect()
     }
 
-    pub(crate) fn deflate(bytes: &[u8]) -> Vec<u8> {
+    fn deflate(bytes: &[u8]) -> Vec<u8> {
         let mut encoder =
             flate2::write::DeflateEncoder::new(DEFLATE.to_vec(), flate2::Compression::default());
         encoder.write_all(bytes).unwrap();
@@ -230,9 +230,9 @@ mod tests {
 
     #[test]
     fn a_bomb_ends_at_the_limit() {
-        let zeros = vec![0; 50 << 20];
+        let zeros = vec![0; 4 << 20];
         for packed in [deflate(&zeros), zstd(&zeros)] {
-            assert!(packed.len() < 200_000);
+            assert!(packed.len() < 20_000);
             assert!(matches!(expand(&packed, 1 << 20), Err(FormatError::TooLong { .. })));
         }
     }
