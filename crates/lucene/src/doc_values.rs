@@ -103,13 +103,15 @@ impl DocValuesMeta {
         let (format, known) = match header.codec {
             "Lucene70DocValuesMetadata" => (Format::Seven, 0),
             "Lucene80DocValuesMetadata" => (Format::Eight(header.version), 2),
-            "Lucene90DocValuesMetadata" => (Format::Nine, 0),
+            "Lucene90DocValuesMetadata" => (Format::Nine, 2),
             _ => return Err(header.unknown(file)),
         };
         header.expect(file, 0, known)?;
         if format == Format::Nine {
             input.order = Order::Little;
         }
+        // 4 × i64 · 2 × i32, and another i32 since the index may skip fields of several values.
+        let skip_index = if header.version >= 2 { 44 } else { 40 };
         let mut numeric = BTreeMap::new();
         loop {
             let number = input.i32()?;
@@ -121,7 +123,7 @@ impl DocValuesMeta {
             };
             let kind = input.byte()?;
             if field.has_skip_index {
-                input.skip(4 * 8 + 2 * 4)?;
+                input.skip(skip_index)?;
             }
             let mut entry = Entry { input: &mut input, format, field };
             match kind {

@@ -84,7 +84,7 @@ fn layout(header: &header::Header<'_>, file: &str) -> Result<Layout, LuceneError
     };
     let (known, layout) = match header.codec {
         "Lucene46FieldInfos" => (
-            1,
+            2,
             Layout {
                 plain_header: true,
                 order: Order::Big,

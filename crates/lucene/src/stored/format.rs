@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | `Lucene41StoredFieldsData` | 4.1–4.10 | documents | packed | LZ4 |
 //! | `Lucene50StoredFieldsFastData`, `…HighData` | 5.0–8.6 | documents, sliced | packed | LZ4, DEFLATE |
-//! | `Lucene87StoredFieldsFastData`, `…HighData` | 8.7–8.11 | documents, dirty, sliced | packed | with dictionary |
+//! | `Lucene87StoredFieldsFastData`, `…HighData` | 8.7–8.11 | documents, dirty (8.8), sliced | packed | with dictionary |
 //! | `Lucene90StoredFieldsFastData`, `…HighData` | 9.0– | documents, dirty, sliced | groups | with dictionary |
 //! | `ZstdStoredFields814` | Elasticsearch 8.14 | as 9.0 | groups | zstd |
 //! | `CustomStoredFieldsZstd`, `…NoDict` | OpenSearch 2.9 | as 9.0 | groups | zstd with dictionary, in blocks |
@@ -155,6 +155,11 @@ fn known(header: &header::Header<'_>, file: &str) -> Result<(Format, ChunkSize),
         };
         (format, if version >= 3 { ChunkSize::Meta } else { ChunkSize::Here })
     };
+    let lucene87 = |compression| {
+        // The bit for what was flushed early came with 8.8.
+        let token_shift = if version >= 4 { 2 } else { 1 };
+        (Format { token_shift, ..modern(compression, Integers::Packed) }, ChunkSize::Meta)
+    };
     use {Compression as C, Integers as I};
     let (least, most, known) = match header.codec {
         "Lucene41StoredFieldsData" => {
@@ -170,8 +175,8 @@ fn known(header: &header::Header<'_>, file: &str) -> Result<(Format, ChunkSize),
         }
         "Lucene50StoredFieldsFastData" => (0, 3, before_87(C::Lz4)),
         "Lucene50StoredFieldsHighData" => (0, 3, before_87(C::Deflate)),
-        "Lucene87StoredFieldsFastData" => (4, 4, meta(C::Lz4Dictionary, I::Packed)),
-        "Lucene87StoredFieldsHighData" => (4, 4, meta(C::DeflateDictionary, I::Packed)),
+        "Lucene87StoredFieldsFastData" => (3, 4, lucene87(C::Lz4Dictionary)),
+        "Lucene87StoredFieldsHighData" => (3, 4, lucene87(C::DeflateDictionary)),
         "Lucene90StoredFieldsFastData" => (1, 1, meta(C::Lz4Dictionary, I::Groups)),
         "Lucene90StoredFieldsHighData" => (1, 1, meta(C::DeflateDictionary, I::Groups)),
         "ZstdStoredFields814" => (1, 1, meta(C::Zstd, I::Groups)),
