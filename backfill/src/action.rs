@@ -73,7 +73,7 @@ impl Action<'_> {
 const FRAME: usize = 128;
 
 /// Appends `text` as a JSON string.
-fn append_string(text: &str, out: &mut BytesMut) {
+pub(crate) fn append_string(text: &str, out: &mut impl BufMut) {
     out.put_u8(b'"');
     let mut plain = 0;
     // One pass without a branch a byte; hardly any id needs the second.
@@ -92,7 +92,7 @@ const fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-fn append_escape(byte: u8, out: &mut BytesMut) {
+fn append_escape(byte: u8, out: &mut impl BufMut) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {
         b'"' | b'\\' => out.put_slice(&[b'\\', byte]),

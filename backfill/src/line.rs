@@ -1,0 +1,66 @@
+//! A document as one line of JSON, as `backfill read` prints it.
+//!
+//! ```text
+//! {"_index":"i","_shard":0,"_id":"7","_type":"t","_routing":"r","_version":1,"_seq_no":3,"_primary_term":1,"_source":{…}}⏎
+//! ```
+//! What a document doesn't have is left out.
+
+use std::io::Write as _;
+
+use codec::source::{self, SourceError};
+
+use crate::{action::append_string, document::Document};
+
+/// Where a document is from.
+#[derive(Clone, Debug)]
+pub struct LinePlace {
+    /// `{"_index":"…","_shard":n,"_id":`, the same for all documents of a shard.
+    begin: Vec<u8>,
+    /// The type that the mapping has, for documents that have none stored.
+    doc_type: Option<String>,
+}
+
+impl LinePlace {
+    pub fn new(index: &str, shard: u32, doc_type: Option<String>) -> Self {
+        let mut begin = b"{\"_index\":".to_vec();
+        append_string(index, &mut begin);
+        begin.extend_from_slice(format!(",\"_shard\":{shard},\"_id\":").as_bytes());
+        Self { begin, doc_type }
+    }
+
+    /// Appends the document's line. On an error nothing is appended.
+    pub fn append(
+        &self,
+        document: &Document<'_>,
+        limits: &source::Limits,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SourceError> {
+        let start = out.len();
+        out.extend_from_slice(&self.begin);
+        append_string(document.id, out);
+        if let Some(doc_type) = document.doc_type.or(self.doc_type.as_deref()) {
+            out.extend_from_slice(b",\"_type\":");
+            append_string(doc_type, out);
+        }
+        if let Some(routing) = document.routing {
+            out.extend_from_slice(b",\"_routing\":");
+            append_string(routing, out);
+        }
+        let mut number = |name: &[u8], value: Option<i64>| {
+            let Some(value) = value else { return };
+            out.extend_from_slice(name);
+            // Writing to a vector doesn't fail.
+            let _ = write!(out, "{value}");
+        };
+        number(b",\"_version\":", document.version);
+        number(b",\"_seq_no\":", document.sequence.map(|(seq_no, _)| seq_no));
+        number(b",\"_primary_term\":", document.sequence.map(|(_, term)| term));
+        out.extend_from_slice(b",\"_source\":");
+        if let Err(error) = source::append(document.source, limits, out) {
+            out.truncate(start);
+            return Err(error);
+        }
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+}

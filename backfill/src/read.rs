@@ -1,0 +1,226 @@
+//! `backfill read`: every live document as one JSON line, ordered by index, shard and position.
+
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
+use converge::Selection;
+use snapshot::{Flavour, Index, IndexMetadata, Repository, Snapshot};
+use telemetry::Shutdown;
+use thiserror::Error;
+
+use crate::{
+    document::Entry,
+    line::LinePlace,
+    segment::Segment,
+    settings::ReadSettings,
+    shard::{ReadError, Shard},
+};
+
+/// Lines are handed on when there are so many bytes of them.
+const OUTPUT: usize = 256 << 10;
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadSummary {
+    pub documents: u64,
+    /// Documents that are there and couldn't be read.
+    pub failed: u64,
+    /// Indices, shards and segments that couldn't be read, or not to their end: each with the reason.
+    pub unread: Vec<String>,
+}
+
+impl ReadSummary {
+    /// Everything that is there was read.
+    pub fn is_complete(&self) -> bool {
+        self.failed == 0 && self.unread.is_empty()
+    }
+}
+
+impl fmt::Display for ReadSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for unread in &self.unread {
+            writeln!(f, "not read: {unread}")?;
+        }
+        write!(
+            f,
+            "documents={} failed={} unread={}",
+            self.documents,
+            self.failed,
+            self.unread.len()
+        )
+    }
+}
+
+/// Why nothing could be read at all, or nothing more.
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::SnapshotError),
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    #[error("{0}")]
+    Selection(String),
+}
+
+/// Prints the documents of a snapshot to `out`.
+///
+/// # Errors
+/// [`RunError`] when the snapshot can't be opened or the output can't be written. What can't be read of it is in
+/// the summary.
+pub async fn read(
+    settings: &ReadSettings,
+    out: &mut impl Write,
+    shutdown: &Shutdown,
+) -> Result<ReadSummary, RunError> {
+    let repository = Repository::open(settings.repository.clone()).await?;
+    let snapshot = repository.snapshot(&settings.snapshot).await?;
+    let names = select(&snapshot, &settings.indices)?;
+    let mut reader = Reader {
+        settings,
+        snapshot: &snapshot,
+        out,
+        lines: Vec::with_capacity(2 * OUTPUT),
+        summary: ReadSummary::default(),
+        shutdown,
+    };
+    for name in names {
+        if shutdown.is_draining() {
+            break;
+        }
+        reader.index(&name).await?;
+    }
+    reader.flush()?;
+    Ok(reader.summary)
+}
+
+/// The indices of a snapshot that are asked for, in order.
+fn select(snapshot: &Snapshot, patterns: &[String]) -> Result<Vec<String>, RunError> {
+    let expression = patterns.join(",");
+    let Some(selection) = Selection::of_expression(&expression) else {
+        let what = format!("--index {expression}: date math means another index every day");
+        return Err(RunError::Selection(what));
+    };
+    let all = snapshot.indices();
+    let names: Vec<String> =
+        all.iter().filter(|name| selection.contains(name)).map(|name| name.to_string()).collect();
+    let missing = selection
+        .names()
+        .find(|name| !name.contains('*') && !all.iter().any(|index| index == name));
+    if let Some(name) = missing {
+        let what = format!("--index {name}: snapshot {} has no such index", snapshot.name());
+        return Err(RunError::Selection(what));
+    }
+    Ok(names)
+}
+
+struct Reader<'r, W> {
+    settings: &'r ReadSettings,
+    snapshot: &'r Snapshot,
+    out: &'r mut W,
+    lines: Vec<u8>,
+    summary: ReadSummary,
+    shutdown: &'r Shutdown,
+}
+
+impl<W: Write> Reader<'_, W> {
+    async fn index(&mut self, name: &str) -> Result<(), RunError> {
+        let index = match self.snapshot.index(name).await {
+            Ok(index) => index,
+            Err(error) => {
+                self.summary.unread.push(error.to_string());
+                return Ok(());
+            }
+        };
+        for number in 0..index.metadata.number_of_shards {
+            match Shard::open(&index, number, self.settings.limits).await {
+                Ok(shard) => self.shard(&index, &shard).await?,
+                Err(error) => self.summary.unread.push(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn shard(&mut self, index: &Index, shard: &Shard) -> Result<(), RunError> {
+        let place = LinePlace::new(shard.index(), shard.number(), doc_type(&index.metadata));
+        for ordinal in 0..shard.commit().segments.len() as u32 {
+            match self.segment(shard, ordinal, &place).await {
+                Ok(()) => {}
+                Err(SegmentError::Read(error)) => self.summary.unread.push(error.to_string()),
+                Err(SegmentError::Output(error)) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn segment(
+        &mut self,
+        shard: &Shard,
+        ordinal: u32,
+        place: &LinePlace,
+    ) -> Result<(), SegmentError> {
+        let mut segment = Segment::open(shard, ordinal, None).await?;
+        let limits = &self.settings.source;
+        while segment.advance(shard).await? {
+            let (lines, summary) = (&mut self.lines, &mut self.summary);
+            segment.each(|_, entry| -> Result<(), SegmentError> {
+                let (id, why) = match entry {
+                    Entry::Deleted | Entry::Nested => return Ok(()),
+                    Entry::Document(document) => match place.append(&document, limits, lines) {
+                        Ok(()) => {
+                            summary.documents += 1;
+                            return Ok(());
+                        }
+                        Err(error) => (Some(document.id), error.to_string()),
+                    },
+                    Entry::Unreadable { id, why, .. } => (id, why.to_string()),
+                };
+                summary.failed += 1;
+                let (index, shard) = (shard.index(), shard.number());
+                tracing::warn!(index, shard, ordinal, id, why, "a document can't be read");
+                Ok(())
+            })?;
+            if self.lines.len() >= OUTPUT {
+                self.flush()?;
+                if self.shutdown.is_draining() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.lines)?;
+        self.lines.clear();
+        self.out.flush()
+    }
+}
+
+/// The type of documents that have none stored: Elasticsearch 6 keeps it in the mapping alone.
+fn doc_type(index: &IndexMetadata) -> Option<String> {
+    let has_types =
+        index.created.is_some_and(|by| by.flavour == Flavour::Elasticsearch && by.major < 7);
+    match index.mappings.as_slice() {
+        [(doc_type, _)] if has_types => Some(doc_type.clone()),
+        _ => None,
+    }
+}
+
+enum SegmentError {
+    Read(ReadError),
+    Output(io::Error),
+}
+
+impl From<ReadError> for SegmentError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<io::Error> for SegmentError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}

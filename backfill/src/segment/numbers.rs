@@ -1,0 +1,163 @@
+//! `_seq_no`, `_primary_term` and `_version` of a segment's documents.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use lucene::{
+    Column, DocValuesFiles, DocValuesMeta, Field, Fields, LuceneError, NumericEntry, Present,
+    SegmentCommit,
+};
+
+use super::files::Files;
+use crate::{
+    document::Numbers,
+    shard::{ReadError, Shard},
+};
+
+/// Fields of Elasticsearch 6 and newer have doc values in a format that is read; in older ones there is no
+/// sequence number at all.
+const READ_FROM: u32 = 7;
+
+/// The three columns, and where the rest of them is.
+#[derive(Default)]
+pub(super) struct NumberColumns {
+    version: Option<Reading>,
+    seq_no: Option<Reading>,
+    primary_term: Option<Reading>,
+}
+
+/// A column and its file.
+struct Reading {
+    column: Column,
+    data: Data,
+}
+
+/// A `.dvd`.
+#[derive(Clone)]
+pub(super) enum Data {
+    /// A small one, whose checksum was right.
+    Whole(Bytes),
+    /// Of a larger one only parts are read; it is between these bytes of that file.
+    Part(snapshot::File, Range<u64>),
+}
+
+/// A numeric field of a segment.
+pub(super) struct Numeric {
+    entry: NumericEntry,
+    pub(super) present: Present,
+    file: String,
+    data: Data,
+}
+
+/// The doc values of a segment; those that share files are fetched once.
+pub(super) struct DocValues<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) files: &'a Files<'a>,
+    pub(super) segment: &'a SegmentCommit,
+    pub(super) fields: &'a Fields,
+    fetched: Vec<(String, DocValuesMeta, Data)>,
+}
+
+impl NumberColumns {
+    pub(super) async fn open(values: &mut DocValues<'_>) -> Result<Self, ReadError> {
+        let mut columns = Self::default();
+        if values.files.info().version.0 < READ_FROM {
+            return Ok(columns);
+        }
+        for (name, column) in [
+            ("_version", &mut columns.version),
+            ("_seq_no", &mut columns.seq_no),
+            ("_primary_term", &mut columns.primary_term),
+        ] {
+            let Some(field) = values.fields.named(name) else { continue };
+            let Some(numeric) = values.numeric(field).await? else { continue };
+            let made = Column::new(numeric.file, numeric.entry, numeric.present);
+            *column = Some(Reading { column: values.shard.lucene(made)?, data: numeric.data });
+        }
+        Ok(columns)
+    }
+
+    /// Fetches what the numbers of these documents need.
+    pub(super) async fn prepare(
+        &mut self,
+        shard: &Shard,
+        documents: Range<u32>,
+    ) -> Result<(), ReadError> {
+        for reading in
+            [&mut self.version, &mut self.seq_no, &mut self.primary_term].into_iter().flatten()
+        {
+            while let Some(range) = reading.column.wants(documents.clone()) {
+                let bytes = reading.data.range(shard, range).await?;
+                shard.lucene(reading.column.supply(&bytes))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of a document that was prepared for.
+    pub(super) fn of(&mut self, document: u32) -> Numbers {
+        let of = |reading: &mut Option<Reading>| reading.as_mut()?.column.get(document);
+        Numbers {
+            version: of(&mut self.version),
+            seq_no: of(&mut self.seq_no),
+            primary_term: of(&mut self.primary_term),
+        }
+    }
+}
+
+impl Data {
+    async fn range(&self, shard: &Shard, range: Range<u64>) -> Result<Bytes, ReadError> {
+        let length = match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Part(_, place) => place.end - place.start,
+        };
+        if range.start > range.end || range.end > length {
+            return Err(shard.lucene_error(LuceneError::Truncated {
+                file: ".dvd".into(),
+                at: length,
+                wanted: range.end.saturating_sub(length),
+            }));
+        }
+        match self {
+            Self::Whole(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
+            Self::Part(file, place) => {
+                let range = place.start + range.start..place.start + range.end;
+                Ok(shard.stored().read_range(file, range).await?)
+            }
+        }
+    }
+}
+
+impl<'a> DocValues<'a> {
+    pub(super) fn of(
+        shard: &'a Shard,
+        files: &'a Files<'a>,
+        segment: &'a SegmentCommit,
+        fields: &'a Fields,
+    ) -> Self {
+        Self { shard, files, segment, fields, fetched: Vec::new() }
+    }
+
+    /// The numeric doc values of a field; `None`: the segment has none.
+    pub(super) async fn numeric(&mut self, field: &Field) -> Result<Option<Numeric>, ReadError> {
+        let Some(names) = DocValuesFiles::of(self.segment, field) else { return Ok(None) };
+        let (shard, files) = (self.shard, self.files);
+        if !self.fetched.iter().any(|(stem, ..)| *stem == names.stem) {
+            let meta = format!("{}.dvm", names.stem);
+            let bytes = files.whole(&meta).await?;
+            let parsed = DocValuesMeta::parse(&meta, &bytes, self.segment, self.fields);
+            let data = files.data(&format!("{}.dvd", names.stem)).await?;
+            self.fetched.push((names.stem.clone(), shard.lucene(parsed)?, data));
+        }
+        let fetched = self.fetched.iter().find(|(stem, ..)| *stem == names.stem);
+        let Some((stem, meta, data)) = fetched else { return Ok(None) };
+        let Some(entry) = meta.numeric(field) else { return Ok(None) };
+        let bytes = match entry.present_range() {
+            Some(range) => data.range(shard, range).await?,
+            None => Bytes::new(),
+        };
+        let file = format!("{stem}.dvd");
+        let present = shard.lucene(entry.present(&file, &bytes, files.info().documents))?;
+        Ok(Some(Numeric { entry: entry.clone(), present, file, data: data.clone() }))
+    }
+}
