@@ -146,8 +146,8 @@ impl Reader<'_, '_> {
         self.cursor.peek().map(|next| next >> 5)
     }
 
-    /// A large integer. Jackson 2, and so every server, reads and writes a negative one (tag 3) as
-    /// -n, although the standard says -1 - n.
+    /// A large integer. Jackson 2 reads and writes a negative one (tag 3) as -n, and so do all servers
+    /// on it, although the standard says -1 - n.
     fn integer(&mut self, tag: u64) -> Result<String, SourceError> {
         let head = self.head()?;
         let bytes = self.bytes(head)?;
@@ -155,7 +155,8 @@ impl Reader<'_, '_> {
         Ok(if tag == 3 && digits != "0" { format!("-{digits}") } else { digits })
     }
 
-    /// `[exponent, mantissa]`, of ten.
+    /// `[exponent, mantissa]`, of ten, as the standard has it. Jackson 2.8 (Elasticsearch up to 6.x) took
+    /// the exponent for its negative; what a client sent was not meant so.
     fn fraction(&mut self) -> Result<String, SourceError> {
         self.cursor.byte()?;
         let exponent = self.head()?;

@@ -112,17 +112,20 @@ enum Scalar<'a> {
 
 impl<'a> Scalar<'a> {
     fn read(text: &'a str, style: ScalarStyle, tag: Option<&Tag>) -> Self {
+        // A lone `!` is no tag to Jackson.
+        let tag = tag.filter(|tag| tag.original() != "!");
         let tag = tag.map(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:").unwrap_or_default());
         match tag.as_deref() {
+            Some("null") => Self::Literal("null".into()),
             Some("binary") => Self::Text(text.split_ascii_whitespace().collect::<String>().into()),
-            Some("bool" | "int" | "float" | "null") => Self::plain(text),
+            Some("bool" | "int" | "float") => Self::plain(text),
             None if style == ScalarStyle::Plain => Self::plain(text),
             _ => Self::Text(text.into()),
         }
     }
 
-    /// Octal, hexadecimal, binary and sexagesimal numbers stay texts: which of them a server took for
-    /// a number changed with its Jackson, and a mapping reads a number's text as well.
+    /// A number with a leading zero stays a text, which a mapping reads as well: Jackson took 017 for
+    /// 17 and from 2.14 on takes it for 15. Sexagesimal numbers never were numbers to it.
     fn plain(text: &'a str) -> Self {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => Self::Literal("null".into()),
@@ -146,6 +149,10 @@ fn number(text: &str) -> Option<String> {
         Some(unsigned) => ("-", unsigned),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
+    if let Some((radix, digits)) = prefixed(unsigned) {
+        let number = i128::from_str_radix(&digits, radix).ok()?;
+        return Some(format!("{sign}{number}"));
+    }
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (unsigned, None),
@@ -163,10 +170,10 @@ fn number(text: &str) -> Option<String> {
     if !begins || !digits_only(whole) || !fraction.is_none_or(digits_only) {
         return None;
     }
-    let whole = whole.replace('_', "");
     if fraction.is_none() && exponent.is_none() && whole.len() > 1 && whole.starts_with('0') {
         return None;
     }
+    let whole = whole.replace('_', "");
     let whole = match whole.trim_start_matches('0') {
         "" => "0",
         digits => digits,
@@ -182,6 +189,15 @@ fn number(text: &str) -> Option<String> {
         number.push_str(exponent);
     }
     Some(number)
+}
+
+/// Radix and digits of a hexadecimal or binary integer.
+fn prefixed(text: &str) -> Option<(u32, String)> {
+    let hexadecimal = text.strip_prefix("0x").map(|digits| (16, digits));
+    let (radix, digits) = hexadecimal.or(text.strip_prefix("0b").map(|digits| (2, digits)))?;
+    // A sign may stand before the prefix only.
+    let digits = digits.replace('_', "");
+    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some((radix, digits))
 }
 
 fn is_exponent(text: &str) -> bool {

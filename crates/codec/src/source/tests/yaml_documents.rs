@@ -10,6 +10,9 @@ fn yaml_is_read_as_the_servers_read_it() {
         small: -.5e-3\n\
         octal: 010\n\
         hex: 0x1F\n\
+        bits: -0b1_01\n\
+        none_too: !!null x\n\
+        untagged: ! 5\n\
         time: 12:30\n\
         date: 2014-01-01\n\
         none: ~\n\
@@ -25,7 +28,7 @@ fn yaml_is_read_as_the_servers_read_it() {
         b: again\n";
     let expected = concat!(
         r#"{"b":true,"a":"yes","one":12345678901234567890123,"float":1000.0,"small":-0.5e-3,"#,
-        r#""octal":"010","hex":"0x1F","time":"12:30","date":"2014-01-01","none":null,"empty":null,"#,
+        r#""octal":"010","hex":31,"bits":-5,"none_too":null,"untagged":5,"time":"12:30","date":"2014-01-01","none":null,"empty":null,"#,
         r#""nan":"NaN","text":"x\n\"y\"\n","list":[1,"two",{"c":"é"}],"anchored":"z","#,
         r#""alias":"name","typed":"5","binary":"AQIDBA==","1":"x","b":"again"}"#
     );

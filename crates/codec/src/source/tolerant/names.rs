@@ -7,7 +7,7 @@ use std::ops::Range;
 /// more. It looks no closer at what is not ASCII.
 pub(super) fn is_unquoted(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(byte, b'_' | b'$' | b'@' | b'#' | b'*' | b'-' | b'+' | 0x80..)
+        || matches!(byte, b'_' | b'$' | b'@' | b'#' | b'*' | b'-' | b'+' | 0x7F..)
 }
 
 /// The members of one object: where each lies in what is written, with the comma behind it.
