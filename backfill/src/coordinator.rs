@@ -56,6 +56,9 @@ use store::Store;
 /// The shortest lease: less than that, and an ordinary pause of a cluster loses it.
 pub const SHORTEST_LEASE: Duration = Duration::from_millis(500);
 
+/// The longest lease: what a dead worker held is left alone for as long.
+pub const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How this process takes part.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -107,8 +110,8 @@ impl Coordinator {
         run: RunName,
         settings: Settings,
     ) -> Result<Self, CoordinatorError> {
-        if settings.lease < SHORTEST_LEASE {
-            return Err(CoordinatorError::LeaseTooShort(settings.lease));
+        if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&settings.lease) {
+            return Err(CoordinatorError::LeaseLength(settings.lease));
         }
         let store = Store::new(cluster, &run, settings.lease / 6);
         let (watched, ended, units) = (Mutex::default(), Mutex::default(), OnceLock::new());

@@ -106,7 +106,7 @@ impl Coordinator {
             return Ok(None);
         }
         let (done, refused) = (view.count(State::Done), view.count(State::Refused));
-        let found = done + refused;
+        let found = done.saturating_add(refused);
         match found == planned {
             true => Ok(Some(Claim::Finished(RunState { done, refused }))),
             false => {

@@ -148,7 +148,7 @@ pub(super) struct LeaseMark {
 
 impl LeaseMark {
     pub(super) fn length(&self) -> Duration {
-        Duration::from_millis(self.milliseconds)
+        Duration::from_millis(self.milliseconds).min(super::LONGEST_LEASE)
     }
 }
 

@@ -25,8 +25,8 @@ impl fmt::Display for Difference {
 pub enum CoordinatorError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    #[error("a lease of {0:?} is too short; take at least half a second")]
-    LeaseTooShort(Duration),
+    #[error("a lease of {0:?} won't do; take half a second to a day")]
+    LeaseLength(Duration),
     #[error("there is no run in {index}; `backfill run` begins one")]
     NoRun { index: String },
     #[error(

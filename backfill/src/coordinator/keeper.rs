@@ -85,7 +85,7 @@ impl Keeper {
         next.position = pending.position;
         next.accounts.clone_from(&pending.accounts);
         if let Some(lease) = next.lease.as_mut() {
-            lease.renewals += 1;
+            lease.renewals = lease.renewals.saturating_add(1);
             lease.renewed = (self.inner.settings.clock)();
         }
         let ending = pending.end.take();

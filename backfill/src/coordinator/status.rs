@@ -197,5 +197,5 @@ fn count_worker(workers: &mut BTreeMap<Holder, WorkerStatus>, document: &UnitDoc
     worker.units.push(document.unit.id.clone());
     worker.since = worker.since.min(lease.since);
     worker.renewed = worker.renewed.max(lease.renewed);
-    worker.renewals += lease.renewals;
+    worker.renewals = worker.renewals.saturating_add(lease.renewals);
 }
