@@ -32,6 +32,16 @@ fn lzf_copies_from_what_it_wrote() {
 }
 
 #[test]
+fn lzf_of_elasticsearch_1_7_is_read() {
+    // Written by the encoder of Elasticsearch 1.7.6.
+    let source = b"ZV\x01\x00@\x01\xAE\x17{\x22level\x22:\x22INFO\x22,\x22tags\x22:[@\x07\x01-0\x80\x0F\x01-1\xA0\x07\x002\xA0\x07\xE09\x17\x05],\x22pad u\x00 \xE0\xFF\x00\xE0\x1A\x00\x01\x22}";
+    let tags: Vec<String> = (0..12).map(|n| format!("\"tag-{}\"", n % 3)).collect();
+    let (tags, pad) = (tags.join(","), " ".repeat(300));
+    let expected = format!("{{\"level\":\"INFO\",\"tags\":[{tags}],\"pad\":\"{pad}\"}}");
+    assert_eq!(text(source), expected);
+}
+
+#[test]
 fn what_is_inside_is_any_format() {
     for (inner, expected) in [
         (&b"{\"a\":1}"[..], "{\"a\":1}"),
