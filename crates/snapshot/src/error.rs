@@ -133,6 +133,11 @@ impl SnapshotError {
         matches!(self, Self::Missing { .. })
     }
 
+    /// True also when the store refused: S3 says so of a blob that is missing to those who may not list.
+    pub(crate) fn may_be_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Denied { .. })
+    }
+
     /// True when the store did not answer well and may later; false when the repository itself is at fault.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreadable { .. })

@@ -74,13 +74,13 @@ impl Index {
         };
         match inner.metadata(&place, &list, parse).await {
             Ok(files) => Ok(Shard::new(inner, place, directory, files)),
-            Err(error) if error.is_missing() && wrapping != Wrapping::Bare => {
+            Err(error) if error.may_be_missing() && wrapping != Wrapping::Bare => {
                 let shallow = format!("{directory}/shallow-{name}");
                 match inner.blobs.get(&place, &shallow, limits.blob).await {
                     Ok(_) | Err(SnapshotError::TooLong { .. }) => {
                         Err(SnapshotError::Unsupported { place: place.into(), reason: SHALLOW })
                     }
-                    Err(other) if other.is_missing() => Err(error),
+                    Err(other) if other.may_be_missing() => Err(error),
                     Err(other) => Err(other),
                 }
             }
@@ -110,7 +110,7 @@ impl Index {
         // 2.17 wrote it without the prefix; the algorithm is 1 unless told otherwise
         for candidate in [format!("snapshot_path_{stem}1"), format!("{stem}1")] {
             let found = inner.metadata(&place, &format!("{DIRECTORY}/{candidate}"), parse).await;
-            if !found.as_ref().is_err_and(SnapshotError::is_missing) {
+            if !found.as_ref().is_err_and(SnapshotError::may_be_missing) {
                 return found;
             }
         }

@@ -122,11 +122,12 @@ async fn root_list(
     if let Some(latest) = latest.ok().and_then(|bytes| root::parse_latest(&bytes)) {
         // a server writes `index-N` before it writes `index.latest`: a newer one counts
         let newer = read(format!("index-{}", latest.saturating_add(1))).await;
-        if newer.as_ref().is_err_and(SnapshotError::is_missing) {
-            let found = read(format!("index-{latest}")).await;
-            if !found.as_ref().is_err_and(SnapshotError::is_missing) {
-                return found;
-            }
+        if !newer.as_ref().is_err_and(SnapshotError::may_be_missing) {
+            return newer;
+        }
+        let found = read(format!("index-{latest}")).await;
+        if !found.as_ref().is_err_and(SnapshotError::is_missing) {
+            return found;
         }
     }
     let listing = blobs.list(place, "").await;

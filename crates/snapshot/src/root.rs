@@ -114,7 +114,7 @@ fn listed(node: &Node<'_>) -> Result<Listed, FormatError> {
     let state = match node.get("state")? {
         Some(state) => Some(
             State::from_code(state.number()?)
-                .ok_or_else(|| state.error("not a state of a snapshot that is known (0 to 5)"))?,
+                .ok_or_else(|| state.error("not a state of a snapshot that is known (0 to 4)"))?,
         ),
         None => None,
     };

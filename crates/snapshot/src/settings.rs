@@ -2,10 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use settings::Secret;
+
 use crate::{Location, SnapshotError};
 
-/// One repository's address and bounds. Credentials come from the environment, a role or the metadata service of
-/// the machine, as the stores' own tools take them; none are kept here.
+/// One repository's address and bounds. Credentials come from the environment (`AWS_ACCESS_KEY_ID`, …,
+/// `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_…`), a role or the machine's metadata service, unless they are
+/// among the options. Profiles of `~/.aws/config` are not read.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub location: Location,
@@ -20,6 +23,9 @@ pub struct Settings {
     pub allow_http: bool,
     /// PEM file of certificate authorities to trust besides the system's.
     pub ca: Option<PathBuf>,
+    /// Any other option of the store by the name that `object_store` has for it, as `aws_secret_access_key`,
+    /// `aws_request_payer`, `google_service_account` or `azure_storage_sas_key`. They win over the environment.
+    pub options: Vec<(String, Secret)>,
     pub reading: Reading,
     pub retry: Retry,
     pub limits: Limits,
@@ -66,6 +72,7 @@ impl Settings {
             anonymous: false,
             allow_http: false,
             ca: None,
+            options: Vec::new(),
             reading: Reading::default(),
             retry: Retry::default(),
             limits: Limits::default(),

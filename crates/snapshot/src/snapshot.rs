@@ -57,9 +57,9 @@ impl Snapshot {
             info.map(|info| (naming, info))
         };
         let mut found = open(Naming::Enveloped).await;
-        if !listed.is_named_by_uuid() && found.as_ref().is_err_and(SnapshotError::is_missing) {
+        if !listed.is_named_by_uuid() && found.as_ref().is_err_and(SnapshotError::may_be_missing) {
             let older = open(Naming::Bare).await;
-            if !older.as_ref().is_err_and(SnapshotError::is_missing) {
+            if !older.as_ref().is_err_and(SnapshotError::may_be_missing) {
                 found = older;
             }
         }

@@ -3,8 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder,
-    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, local::LocalFileSystem,
+    BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    local::LocalFileSystem,
 };
 
 use crate::{Settings, SnapshotError, location::Store};
@@ -35,11 +38,16 @@ pub(crate) fn connect(settings: &Settings) -> Result<Arc<dyn ObjectStore>, Snaps
                 .with_url(url)
                 .with_virtual_hosted_style_request(!settings.path_style)
                 .with_skip_signature(settings.anonymous);
+            for (key, value) in &settings.options {
+                let key: AmazonS3ConfigKey = key.parse().map_err(refuse)?;
+                builder = builder.with_config(key, value.reveal());
+            }
             if let Some(region) = region {
                 builder = builder.with_region(region);
             }
-            if let Some(endpoint) = endpoint {
-                builder = builder.with_endpoint(with_bucket(settings, endpoint));
+            let of_the_environment = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
+            if let Some(endpoint) = settings.endpoint.clone().or(of_the_environment) {
+                builder = builder.with_endpoint(with_bucket(settings, &endpoint));
             }
             Ok(Arc::new(builder.build().map_err(refuse)?))
         }
@@ -49,6 +57,10 @@ pub(crate) fn connect(settings: &Settings) -> Result<Arc<dyn ObjectStore>, Snaps
                 .with_retry(retry())
                 .with_url(url)
                 .with_skip_signature(settings.anonymous);
+            for (key, value) in &settings.options {
+                let key: GoogleConfigKey = key.parse().map_err(refuse)?;
+                builder = builder.with_config(key, value.reveal());
+            }
             if let Some(endpoint) = endpoint {
                 builder = builder.with_base_url(endpoint);
             }
@@ -60,6 +72,10 @@ pub(crate) fn connect(settings: &Settings) -> Result<Arc<dyn ObjectStore>, Snaps
                 .with_retry(retry())
                 .with_url(url)
                 .with_skip_signature(settings.anonymous);
+            for (key, value) in &settings.options {
+                let key: AzureConfigKey = key.parse().map_err(refuse)?;
+                builder = builder.with_config(key, value.reveal());
+            }
             if let Some(endpoint) = endpoint {
                 builder = builder.with_endpoint(endpoint.to_owned());
             }
@@ -113,6 +129,8 @@ fn retry() -> RetryConfig {
 
 #[cfg(test)]
 mod tests {
+    use settings::Secret;
+
     use super::*;
     use crate::Location;
 
@@ -123,6 +141,19 @@ mod tests {
         assert_eq!(with_bucket(&settings, "https://bucket.s3.host"), "https://bucket.s3.host");
         settings.path_style = true;
         assert_eq!(with_bucket(&settings, "https://s3.host"), "https://s3.host");
+    }
+
+    #[test]
+    fn options_are_the_stores_own_and_others_are_named() {
+        for url in ["s3://bucket", "gs://bucket", "abfs://box@account.dfs.core.windows.net"] {
+            let mut settings = Settings::new(Location::parse(url).unwrap());
+            settings.anonymous = true;
+            assert!(connect(&settings).is_ok(), "{url}");
+            settings.options.push(("no_such_option".to_owned(), Secret::new("secret")));
+            let error = connect(&settings).unwrap_err().to_string();
+            assert!(error.contains("no_such_option") && !error.contains("secret"), "{error}");
+            assert!(!format!("{settings:?}").contains("\"secret\""));
+        }
     }
 
     #[test]

@@ -182,6 +182,16 @@ async fn a_refusal_is_not_asked_again() {
     assert!(error.to_string().contains("check the credentials"), "{error}");
 }
 
+/// S3 answers 403 for a blob that is missing to whoever may not list the bucket.
+#[tokio::test]
+async fn a_refusal_of_what_may_not_exist_is_taken_for_missing() {
+    let (store, bytes) = parts().await;
+    let store = Misbehaving::new(store);
+    store.faults().lock().extend([None, Some(Fault::Denied)]); // `index.latest`, then `index-8`
+    let (_, shard) = open(store, settings()).await;
+    assert_eq!(shard.read(shard.file("_0.cfs").unwrap(), 1 << 20).await.unwrap(), bytes);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_error_ends_a_stream() {
     let (store, bytes) = parts().await;

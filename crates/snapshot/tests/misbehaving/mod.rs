@@ -84,6 +84,10 @@ impl ObjectStore for Misbehaving {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         *self.requests.lock() += 1;
         let fault = self.faults.lock().pop_front().flatten();
+        if fault == Some(Fault::Denied) {
+            let (path, source) = (location.to_string(), "403 Forbidden".into());
+            return Err(Error::PermissionDenied { path, source });
+        }
         let found = self.store.get_opts(location, options).await?;
         let Some(fault) = fault else { return Ok(found) };
         let (meta, range) = (found.meta.clone(), found.range.clone());
@@ -93,11 +97,7 @@ impl ObjectStore for Misbehaving {
         let payload = GetResultPayload::Stream(stream::empty().boxed());
         let mut found = GetResult { payload, meta, range, attributes, extensions };
         Ok(match fault {
-            Fault::Throttled => return Err(error("503 Slow Down")),
-            Fault::Denied => {
-                let (path, source) = (location.to_string(), "403 Forbidden".into());
-                return Err(Error::PermissionDenied { path, source });
-            }
+            Fault::Throttled | Fault::Denied => return Err(error("503 Slow Down")),
             Fault::Stalled => std::future::pending().await,
             Fault::StalledMidway => answer(found, vec![Ok(half)], true),
             Fault::Reset => answer(found, vec![Ok(half), Err(error("connection reset"))], false),
