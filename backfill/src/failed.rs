@@ -17,10 +17,12 @@
 
 mod document;
 mod error;
+mod retry;
 mod store;
 mod writer;
 
 pub use document::{FailedDocument, Source};
 pub use error::FailedError;
+pub use retry::{Retried, RetryError};
 pub use store::{FailedStore, Part, PartName};
 pub use writer::{FailedWriter, Origin};

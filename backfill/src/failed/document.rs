@@ -55,6 +55,14 @@ impl FailedDocument {
         self.at = at;
     }
 
+    /// The lines that were sent, without their newlines; `None` for a document that never was.
+    pub(super) fn lines(&self) -> Option<(&str, &[u8])> {
+        let (action, source) = (self.action.as_deref()?, self.source.as_ref()?);
+        // Nobody's hand may make three lines of two.
+        let one_line = !action.contains('\n') && !source.0.contains(&b'\n');
+        one_line.then_some((action, &source.0))
+    }
+
     /// Appends its line.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let source = self.source.as_ref().map(|source| Kept::of(&source.0));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::action::Action;
 
@@ -93,6 +93,19 @@ impl BatchBuilder {
         let begin = self.lines.len();
         let source = action.append(source, &mut self.lines);
         self.items.push(ItemMark { begin, source, end: self.lines.len(), place });
+    }
+
+    /// Adds an item that was sent before, each line without its newline.
+    pub(crate) fn push_lines(&mut self, action: &[u8], source: &[u8], place: Place) {
+        debug_assert!(!action.contains(&b'\n') && !source.contains(&b'\n'), "two lines");
+        let begin = self.lines.len();
+        self.lines.reserve(action.len() + source.len() + 2);
+        self.lines.put_slice(action);
+        self.lines.put_u8(b'\n');
+        let middle = self.lines.len();
+        self.lines.put_slice(source);
+        self.lines.put_u8(b'\n');
+        self.items.push(ItemMark { begin, source: middle, end: self.lines.len(), place });
     }
 
     pub fn bytes(&self) -> usize {

@@ -102,7 +102,7 @@ fn is_busy(kind: &str) -> bool {
     )
 }
 
-/// Not JSON, where the mapping errors say that it is JSON of the wrong kind.
+/// Not JSON (each generation of the servers' parser has other names for it), where the mapping errors say that it is JSON of the wrong kind.
 fn is_malformed(item: &BulkItem) -> bool {
     let cause = item.cause.as_ref().map_or("", |cause| cause.error.as_str());
     [item.error.as_deref().unwrap_or_default(), cause].into_iter().any(|kind| {
@@ -110,6 +110,8 @@ fn is_malformed(item: &BulkItem) -> bool {
             kind,
             "json_parse_exception"
                 | "json_e_o_f_exception"
+                | "stream_read_exception"
+                | "unexpected_end_of_input_exception"
                 | "stream_constraints_exception"
                 | "x_content_parse_exception"
                 | "x_content_e_o_f_exception"

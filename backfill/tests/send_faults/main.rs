@@ -3,13 +3,15 @@
 
 mod target;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backfill::action::{Action, Operation};
+use backfill::failed::{FailedStore, Origin, Retried};
 use backfill::send::{
     Batch, BatchBuilder, Class, Gzip, Limits, Obstacle, Outcome, Place, SendError, SendSettings,
-    Sender,
 };
+use object_store::memory::InMemory;
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
@@ -353,4 +355,51 @@ async fn accounts_add_up_whatever_happens() {
         assert_eq!(failed.next(), None);
         assert!(outcome.failed.iter().all(|f| f.class != Class::Unreadable));
     }
+}
+
+#[tokio::test]
+async fn what_failed_is_sent_again_until_it_is_written() {
+    let script = |number, _: &[Item], _| match number {
+        0 => Act::Items(|item, _| {
+            matches!(item.id.as_str(), "id-1" | "id-2" | "id-3")
+                .then(|| refusal(400, "mapper_exception"))
+        }),
+        1 => Act::Items(|item, _| match item.id.as_str() {
+            "id-1" => Some(refusal(400, "strict_dynamic_mapping_exception")),
+            "id-2" => Some(refusal(409, "version_conflict_engine_exception")),
+            _ => None,
+        }),
+        _ => TAKE,
+    };
+    let target = Target::start(script).await;
+    let sender = target.sender(impatient()).await;
+    let batch = documents(5);
+    let outcome = sender.send(&batch).await.unwrap();
+    assert_eq!((outcome.written, outcome.failed.len()), (2, 3));
+
+    let store = FailedStore::over(Arc::new(InMemory::new()), Default::default());
+    let mut writer = store.writer("run", "unit", "worker", 1 << 20);
+    let now = jiff::Timestamp::now();
+    for failed in &outcome.failed {
+        let document = batch.items()[failed.position].place.document;
+        let origin = Origin { index: "source", shard: 0, segment: "_0", document };
+        writer.refused(origin, &batch, failed, now).await.unwrap();
+    }
+    let lost = Origin { index: "source", shard: 0, segment: "_0", document: 9 };
+    writer.unreadable(lost, Some("id-9"), "checksum", now).await.unwrap();
+    writer.flush().await.unwrap();
+
+    for (number, [written, superseded, failed]) in [[1, 1, 1], [1, 0, 0]].into_iter().enumerate() {
+        let name = store.parts("run").await.unwrap().remove(0);
+        let part = store.read(name).await.unwrap();
+        assert_eq!(part.documents.len(), [4, 2][number]);
+        let retried = store.retry(part, &sender).await.unwrap();
+        assert_eq!(retried, Retried { written, superseded, failed, unreadable: 1 });
+    }
+    let name = store.parts("run").await.unwrap().remove(0);
+    let left = store.read(name).await.unwrap().documents;
+    assert_eq!((left.len(), left[0].class), (1, Class::Unreadable));
+    let last = target.held.lock().requests.last().unwrap().0[0].clone();
+    assert_eq!((last.index.as_deref(), last.version, last.id.as_str()), (Some("logs"), 7, "id-1"));
+    assert_eq!(last.source, r#"{"at":1}"#);
 }

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 /// What the target does with a request.
-pub enum Act {
+pub(super) enum Act {
     /// Each item as the closure says; `None` is taken.
     Items(fn(&Item, usize) -> Option<Value>),
     Status(u16, &'static str),
@@ -28,23 +28,23 @@ pub enum Act {
 }
 
 #[derive(Clone, Debug)]
-pub struct Item {
+pub(super) struct Item {
     pub id: String,
     pub index: Option<String>,
-    version: u64,
+    pub version: u64,
     pub source: String,
 }
 
 /// What the target got and holds.
 #[derive(Default)]
-pub struct Held {
+pub(super) struct Held {
     pub requests: Vec<(Vec<Item>, usize, bool)>,
     pub versions: BTreeMap<String, u64>,
 }
 
 type Script = Box<dyn Fn(usize, &[Item], usize) -> Act + Send + Sync>;
 
-pub struct Target {
+pub(super) struct Target {
     pub url: String,
     pub held: Arc<Mutex<Held>>,
 }
@@ -56,7 +56,7 @@ struct Shared {
 
 impl Target {
     /// `script` gets the number of the request, its items and its length.
-    pub async fn start(
+    pub(super) async fn start(
         script: impl Fn(usize, &[Item], usize) -> Act + Send + Sync + 'static,
     ) -> Self {
         let held = Arc::<Mutex<Held>>::default();
@@ -68,16 +68,16 @@ impl Target {
         Self { url, held }
     }
 
-    pub async fn sender(&self, settings: SendSettings) -> Sender {
+    pub(super) async fn sender(&self, settings: SendSettings) -> Sender {
         sender(&self.url, settings).await
     }
 
-    pub fn requests(&self) -> usize {
+    pub(super) fn requests(&self) -> usize {
         self.held.lock().requests.len()
     }
 }
 
-pub async fn sender(url: &str, settings: SendSettings) -> Sender {
+pub(super) async fn sender(url: &str, settings: SendSettings) -> Sender {
     let retry = Retry::for_at_most(Duration::from_secs(5));
     let cluster = Cluster::connect(Settings { retry, ..Settings::new(url) }).await.unwrap();
     Sender::new(cluster, settings)
@@ -158,6 +158,6 @@ fn items(body: &[u8]) -> Vec<Item> {
     lines.chunks(2).map(item).collect()
 }
 
-pub fn refusal(status: u16, kind: &str) -> Value {
+pub(super) fn refusal(status: u16, kind: &str) -> Value {
     json!({"status": status, "error": {"type": kind, "reason": "because"}})
 }
