@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use serde::{Deserialize, Serialize};
 
 /// When to compress.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Gzip {
     /// Unless the target is on this machine.
     #[default]
