@@ -116,7 +116,7 @@ impl Blobs {
         let mut attempt = 1;
         loop {
             self.counters.requests.fetch_add(1, Relaxed);
-            let listing = self.store.list_with_delimiter(Some(&path));
+            let listing = self.store.list_with_delimiter(Some(&path)); // several requests, if there is much
             let failure = match timeout(self.stall * 4, listing).await {
                 Ok(Ok(found)) => {
                     let names = found.objects.iter().filter_map(|of| of.location.filename());

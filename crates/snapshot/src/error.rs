@@ -115,7 +115,10 @@ pub enum SnapshotError {
         "{place}: there is no snapshot repository here: neither `index.latest` nor `index-N` nor `index`{hint}"
     )]
     NoRepository { place: Box<Place>, hint: String },
-    #[error("repository {repository}: no snapshot `{name}`; there are: {}", listed(known))]
+    #[error(
+        "repository {repository}: no snapshot `{name}`; there are: {}; one that still runs is listed when it ends",
+        listed(known)
+    )]
     NoSnapshot { repository: String, name: String, known: Vec<String> },
     #[error("{place}: the snapshot does not hold this index")]
     NoIndex { place: Box<Place> },

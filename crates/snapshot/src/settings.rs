@@ -55,7 +55,7 @@ pub struct Retry {
 pub struct Limits {
     /// Longest metadata blob that is read.
     pub blob: usize,
-    /// Longest metadata when expanded.
+    /// Longest metadata when expanded. Parsed it may take a few times that in memory, for as long as it is parsed.
     pub expanded: usize,
     /// Longest file that is kept in the list of a shard's files.
     pub inline: usize,
@@ -137,7 +137,7 @@ impl Retry {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { blob: 256 << 20, expanded: 512 << 20, inline: 64 << 20 }
+        Self { blob: 256 << 20, expanded: 256 << 20, inline: 64 << 20 }
     }
 }
 

@@ -230,6 +230,22 @@ async fn a_stream_reads_ahead_as_far_as_is_set_and_no_farther() {
     assert_eq!(all, bytes);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_dropped_asks_for_nothing_more() {
+    let (store, _) = parts().await;
+    let store = Misbehaving::new(store);
+    let (faults, requests) = (store.faults(), store.requests());
+    let (repository, shard) = open(store, small_blocks()).await;
+    faults.lock().extend([None, Some(Fault::Stalled), Some(Fault::Stalled), Some(Fault::Stalled)]);
+    let mut blocks = shard.stream(shard.file("_0.cfs").unwrap(), 0).unwrap();
+    blocks.next().await.unwrap().unwrap();
+    drop(blocks);
+    let before = *requests.lock();
+    tokio::time::sleep(Duration::from_secs(3600)).await; // of a clock that is paused
+    assert_eq!(*requests.lock(), before);
+    assert_eq!(repository.traffic().retries, 0);
+}
+
 #[tokio::test]
 async fn metadata_over_its_limits_is_refused() {
     let (store, _) = parts().await;
