@@ -15,6 +15,8 @@ pub struct Limits {
     pub least_batch: usize,
     pub first_batch: usize,
     pub most_batch: usize,
+    /// All connections' requests together, bytes: what they hold in memory at once.
+    pub most_in_flight: usize,
 }
 
 impl Default for Limits {
@@ -25,6 +27,7 @@ impl Default for Limits {
             least_batch: 256 << 10,
             first_batch: 2 << 20,
             most_batch: 16 << 20,
+            most_in_flight: 128 << 20,
         }
     }
 }
@@ -102,10 +105,13 @@ impl Pace {
     pub fn new(mut limits: Limits) -> Self {
         limits.least_connections = limits.least_connections.max(1);
         limits.most_connections = limits.most_connections.max(limits.least_connections);
-        limits.most_batch = limits.most_batch.max(limits.least_batch);
+        let connections = 2.clamp(limits.least_connections, limits.most_connections);
+        let fitting = (limits.most_in_flight / connections as usize).max(1);
+        limits.most_batch = limits.most_batch.max(limits.least_batch).min(fitting);
+        limits.least_batch = limits.least_batch.min(limits.most_batch);
         Self {
             limits,
-            connections: 2.clamp(limits.least_connections, limits.most_connections),
+            connections,
             batch: limits.first_batch.clamp(limits.least_batch, limits.most_batch),
             in_flight: 0,
             window: Window::default(),
@@ -270,6 +276,10 @@ impl Pace {
                     self.connections = (connections - (connections / 8).max(1).min(connections))
                         .max(self.limits.least_connections);
                 }
+            }
+            let in_flight = self.batch.saturating_mul(self.connections as usize);
+            if in_flight > self.limits.most_in_flight && trial != Trial::FewerConnections {
+                (self.connections, self.batch) = (connections, batch);
             }
             if (self.connections, self.batch) != (connections, batch) {
                 self.phase = Phase::Trying { trial, connections, batch };

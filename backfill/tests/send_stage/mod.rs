@@ -2,7 +2,7 @@
 
 use backfill::action::{Action, Operation};
 use backfill::send::{Batch, BatchBuilder, Class, Gzip, Outcome, Place, SendSettings, Sender};
-use cluster::{Cluster, Method, Request, Settings, encode_segment};
+use cluster::{BulkReply, Cluster, Method, Request, Settings, encode_segment};
 use serde_json::{Value, json};
 use testbed::Server;
 
@@ -131,6 +131,12 @@ pub(super) async fn every_kind_of_document(server: &Server) {
         let held = target.get("kinds", id, "r").await;
         assert_eq!((&held["_id"], &held["_source"]["n"]), (&json!(id), &json!(at)));
     }
+
+    // Its answer is of the kind that is counted, not parsed.
+    let lines = "{\"index\":{\"_id\":\"counted\"}}\n{}\n".repeat(3);
+    let path = "/kinds/_bulk?filter_path=took,errors,items.*.status,items.*.error";
+    let reply = target.cluster.call(Request::ndjson(Method::POST, path, lines)).await.unwrap();
+    assert_eq!(BulkReply::all_succeeded(&reply.body), Some(3), "{}", reply.excerpt());
 
     // Again: nothing changes, and everything is accounted for as before.
     let again = sender.send(&batch).await.unwrap();

@@ -135,7 +135,12 @@ proptest! {
     fn it_stays_within_its_limits_whatever_comes(
         answers in proptest::collection::vec((0u8..5, 0u64..30_000, any::<u32>()), 0..400),
     ) {
-        let limits = Limits { least_connections: 2, most_connections: 9, ..Limits::default() };
+        let limits = Limits {
+            least_connections: 2,
+            most_connections: 9,
+            most_in_flight: 20 << 20,
+            ..Limits::default()
+        };
         let mut pace = Pace::new(limits);
         let mut now = Duration::ZERO;
         for (kind, after, bytes) in answers {
@@ -151,6 +156,8 @@ proptest! {
             });
             prop_assert!((2..=9).contains(&pace.connections()));
             prop_assert!(pace.batch_bytes() >= 1 && pace.batch_bytes() <= limits.most_batch);
+            let in_flight = pace.batch_bytes() * pace.connections() as usize;
+            prop_assert!(in_flight <= limits.most_in_flight);
         }
     }
 }
