@@ -98,7 +98,7 @@ def describe():
     """Commit, machine and versions, for the head of a result."""
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1024
     java = first_line(str(SERVERS), "jdk", "kafka")
-    kafka = [line for line in SERVERS.read_text().splitlines() if line.strip().startswith("kafka) v=")]
+    kafka = [line for line in (SERVERS.parent / "unpack.sh").read_text().splitlines() if line.strip().startswith("kafka) v=")]
     return {
         "commit": first_line("git", "rev-parse", "HEAD"),
         "uncommitted_changes": bool(first_line("git", "status", "--porcelain", "--", "proxy", "crates", "benches")),

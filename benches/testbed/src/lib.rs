@@ -18,11 +18,12 @@
 //! - Ports lie below the range the kernel takes outgoing ports from, and no two processes that use
 //!   this crate get the same one.
 //!
-//! [`Relay`] makes faults in front of a real server. [`ScriptedSource`] stands for a server where a
+//! [`History`] makes a snapshot of documents that are hard to read. [`Relay`] makes faults in front of a real server. [`ScriptedSource`] stands for a server where a
 //! test is about bytes.
 #![forbid(unsafe_code)]
 
 mod folder;
+mod history;
 mod kafka;
 mod ports;
 mod program;
@@ -33,6 +34,7 @@ mod server;
 mod shared;
 
 pub use folder::Folder;
+pub use history::{ExpectedDocument, History};
 pub use kafka::Kafka;
 pub use ports::Ports;
 pub use program::Program;

@@ -123,6 +123,11 @@ impl Server {
         &self.version
     }
 
+    /// What `servers.sh` calls it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The random name of its cluster.
     pub(crate) fn cluster(&self) -> &str {
         &self.cluster
