@@ -9,13 +9,30 @@ pub mod accounts;
 pub mod coordinator;
 pub mod work;
 
+mod context;
 mod document;
 mod line;
+mod plan;
+mod progress;
 mod read;
+mod retry;
+mod run;
 mod segment;
 mod settings;
 mod shard;
+mod sourceless;
+mod status;
+mod target;
+mod transfer;
 
-pub use read::{ReadSummary, RunError, read};
-pub use settings::{BadSettings, Cli, Command, ReadFlags, ReadSettings};
+pub use context::RunError;
+pub use read::{PrintError, ReadSummary, SelectionError, read};
+pub use retry::{RetryRunError, RetrySummary, retry};
+pub use run::{RunSummary, run};
+pub use settings::{
+    BadSettings, Cli, Command, Output, ReadFlags, ReadSettings, RetryFlags, RetrySettings,
+    RunFlags, RunSettings, StatusFlags, StatusSettings, Types, Versioning,
+};
 pub use shard::{Limits, ReadError};
+pub use status::{status, watch};
+pub use target::TargetError;

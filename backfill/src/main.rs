@@ -1,9 +1,13 @@
 //! The program `backfill`: settings, logs, signals, the command, its exit code.
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
-use backfill::{BadSettings, Cli, Command, ReadSettings, RunError, read};
+use backfill::{
+    BadSettings, Cli, Command, Output, PrintError, ReadSettings, RetryRunError, RetrySettings,
+    RunError, RunSettings, StatusSettings, read, retry, run, send::SendError, status, watch,
+};
 use clap::Parser as _;
+use serde::Serialize;
 use settings::Exit;
 use telemetry::{LogFormat, Shutdown, on_signals, start_logs};
 
@@ -18,39 +22,60 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
     };
+    let environment: Vec<(String, String)> = std::env::vars().collect();
     let ended = match cli.command {
-        Command::Read(flags) => ReadSettings::load(&flags, environment()).map(read_to_stdout),
+        Command::Read(flags) => ReadSettings::load(&flags, environment).map(print_documents),
+        Command::Run(flags) => RunSettings::load(&flags, environment).map(backfill),
+        Command::Status(flags) => StatusSettings::load(&flags, environment).map(show_status),
+        Command::Retry(flags) => RetrySettings::load(&flags, environment).map(retry_failed),
     };
-    ended
-        .unwrap_or_else(|error: BadSettings| {
-            eprintln!("backfill: {error}");
-            Exit::Config
-        })
-        .into()
+    ended.unwrap_or_else(|error: BadSettings| fail(&error, Exit::Config)).into()
 }
 
-fn environment() -> Vec<(String, String)> {
-    std::env::vars().collect()
+fn fail(error: &dyn Display, exit: Exit) -> Exit {
+    eprintln!("backfill: {error}");
+    exit
 }
 
-fn read_to_stdout(settings: ReadSettings) -> Exit {
-    start_logs(LogFormat::of_stderr(), &settings.log_level);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("backfill: cannot start: {error}");
-            return Exit::TryAgain;
+/// Runs a command on threads of its own; the first signal asks it to stop.
+fn block_on<T>(
+    threads: Option<usize>,
+    log_level: &str,
+    command: impl AsyncFnOnce(Shutdown) -> T,
+) -> Result<T, Exit> {
+    start_logs(LogFormat::of_stderr(), log_level);
+    let runtime = match threads {
+        None => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        Some(threads) => {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
         }
     };
-    let result = runtime.block_on(async {
+    let runtime =
+        runtime.map_err(|error| fail(&format!("cannot start threads: {error}"), Exit::TryAgain))?;
+    Ok(runtime.block_on(async {
         let shutdown = Shutdown::new();
         if let Err(error) = on_signals(&shutdown) {
             tracing::warn!(%error, "cannot listen to signals");
         }
+        command(shutdown).await
+    }))
+}
+
+fn print(value: &(impl Display + Serialize), output: Output) {
+    match output {
+        Output::Table => println!("{value}"),
+        Output::Json => println!("{}", serde_json::to_string(value).unwrap_or_default()),
+    }
+}
+
+fn print_documents(settings: ReadSettings) -> Exit {
+    let level = settings.log_level.clone();
+    let result = block_on(None, &level, async |shutdown| {
         read(&settings, &mut std::io::stdout().lock(), &shutdown).await
     });
     match result {
-        Ok(summary) => {
+        Err(exit) => exit,
+        Ok(Ok(summary)) => {
             eprintln!("{summary}");
             match (summary.is_complete(), summary.unread.is_empty()) {
                 (true, _) => Exit::Done,
@@ -59,21 +84,104 @@ fn read_to_stdout(settings: ReadSettings) -> Exit {
             }
         }
         // Whoever reads has seen enough, as `head` does.
-        Err(RunError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+        Ok(Err(PrintError::Output(error))) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             Exit::Done
         }
-        Err(error) => {
-            eprintln!("backfill: {error}");
-            exit(&error)
-        }
+        Ok(Err(error)) => fail(
+            &error,
+            match &error {
+                PrintError::Snapshot(error) => of_snapshot(error),
+                PrintError::Output(_) => Exit::TryAgain,
+                PrintError::Selection(_) => Exit::Config,
+            },
+        ),
     }
 }
 
-fn exit(error: &RunError) -> Exit {
+fn backfill(settings: RunSettings) -> Exit {
+    let (level, workers) = (settings.read.log_level.clone(), settings.workers);
+    let output = settings.output;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match block_on(Some(workers.min(cores)), &level, async |shutdown| run(settings, shutdown).await)
+    {
+        Err(exit) => exit,
+        Ok(Ok(summary)) => {
+            print(&summary, output);
+            match (summary.is_complete(), summary.status.is_finished()) {
+                (true, _) => Exit::Done,
+                (false, true) => Exit::No,
+                // Asked to end early; there is more to do.
+                (false, false) => Exit::TryAgain,
+            }
+        }
+        Ok(Err(error)) => fail(&error, of_run(&error)),
+    }
+}
+
+fn show_status(settings: StatusSettings) -> Exit {
+    let (level, output) = (settings.log_level.clone(), settings.output);
+    let result = block_on(None, &level, async |_| {
+        if settings.watch { watch(&settings).await } else { status(&settings).await }
+    });
+    match result {
+        Err(exit) => exit,
+        Ok(Ok(status)) => {
+            print(&status, output);
+            let is_bad = status.accounts.failures() > 0 || status.units.refused > 0;
+            if is_bad { Exit::No } else { Exit::Done }
+        }
+        Ok(Err(error)) => fail(&error, of_run(&error)),
+    }
+}
+
+fn retry_failed(settings: RetrySettings) -> Exit {
+    let (level, output) = (settings.log_level.clone(), settings.output);
+    let result = block_on(None, &level, async |shutdown| retry(&settings, &shutdown).await);
+    match result {
+        Err(exit) => exit,
+        Ok(Ok(summary)) => {
+            print(&summary, output);
+            if summary.is_complete() { Exit::Done } else { Exit::No }
+        }
+        Ok(Err(error)) => fail(
+            &error,
+            match &error {
+                RetryRunError::Send(error) => of_send(error),
+                RetryRunError::Cluster(_) => Exit::Unavailable,
+                RetryRunError::Failed(_) => Exit::TryAgain,
+            },
+        ),
+    }
+}
+
+fn of_snapshot(error: &snapshot::SnapshotError) -> Exit {
     match error {
-        RunError::Snapshot(error) if error.is_transient() => Exit::Unavailable,
-        RunError::Snapshot(_) => Exit::Data,
-        RunError::Output(_) => Exit::TryAgain,
-        RunError::Selection(_) => Exit::Config,
+        snapshot::SnapshotError::Settings(_) => Exit::Config,
+        error if error.is_transient() => Exit::Unavailable,
+        _ => Exit::Data,
+    }
+}
+
+fn of_send(error: &SendError) -> Exit {
+    match error {
+        SendError::Credentials { .. } | SendError::Unexpected { .. } => Exit::Config,
+        _ => Exit::Unavailable,
+    }
+}
+
+fn of_run(error: &RunError) -> Exit {
+    match error {
+        RunError::Snapshot(error) => of_snapshot(error),
+        RunError::Selection(_) | RunError::Admin { .. } => Exit::Config,
+        RunError::NotWhole { .. } | RunError::Read(_) => Exit::Data,
+        RunError::Target(error) if error.is_unavailable() => Exit::Unavailable,
+        RunError::Target(_) => Exit::Data,
+        RunError::Coordinator(error) if error.is_transient() => Exit::Unavailable,
+        RunError::Coordinator(_) => Exit::Config,
+        RunError::Cluster(cluster::ClusterError::Settings(_)) => Exit::Config,
+        RunError::Cluster(_) => Exit::Unavailable,
+        RunError::Send(error) => of_send(error),
+        RunError::Failed(_) => Exit::TryAgain,
+        RunError::Lease(_) | RunError::Task(_) => Exit::Bug,
     }
 }

@@ -55,25 +55,33 @@ impl fmt::Display for ReadSummary {
 
 /// Why nothing could be read at all, or nothing more.
 #[derive(Debug, Error)]
-pub enum RunError {
+pub enum PrintError {
     #[error(transparent)]
     Snapshot(#[from] snapshot::SnapshotError),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    #[error("{0}")]
-    Selection(String),
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+}
+
+/// `--index` names something that can't be taken.
+#[derive(Debug, Error)]
+#[error("--index {expression}: {why}")]
+pub struct SelectionError {
+    expression: String,
+    why: String,
 }
 
 /// Prints the documents of a snapshot to `out`.
 ///
 /// # Errors
-/// [`RunError`] when the snapshot can't be opened or the output can't be written. What can't be read of it is in
+/// [`PrintError`] when the snapshot can't be opened or the output can't be written. What can't be read of it is in
 /// the summary.
 pub async fn read(
     settings: &ReadSettings,
     out: &mut impl Write,
     shutdown: &Shutdown,
-) -> Result<ReadSummary, RunError> {
+) -> Result<ReadSummary, PrintError> {
     let repository = Repository::open(settings.repository.clone()).await?;
     let snapshot = repository.snapshot(&settings.snapshot).await?;
     let names = select(&snapshot, &settings.indices)?;
@@ -96,11 +104,14 @@ pub async fn read(
 }
 
 /// The indices of a snapshot that are asked for, in order.
-fn select(snapshot: &Snapshot, patterns: &[String]) -> Result<Vec<String>, RunError> {
+pub(crate) fn select(
+    snapshot: &Snapshot,
+    patterns: &[String],
+) -> Result<Vec<String>, SelectionError> {
     let expression = patterns.join(",");
     let Some(selection) = Selection::of_expression(&expression) else {
-        let what = format!("--index {expression}: date math means another index every day");
-        return Err(RunError::Selection(what));
+        let why = "date math means another index every day".to_owned();
+        return Err(SelectionError { expression, why });
     };
     let all = snapshot.indices();
     let names: Vec<String> =
@@ -109,8 +120,8 @@ fn select(snapshot: &Snapshot, patterns: &[String]) -> Result<Vec<String>, RunEr
         .names()
         .find(|name| !name.contains('*') && !all.iter().any(|index| index == name));
     if let Some(name) = missing {
-        let what = format!("--index {name}: snapshot {} has no such index", snapshot.name());
-        return Err(RunError::Selection(what));
+        let why = format!("snapshot {} has no such index", snapshot.name());
+        return Err(SelectionError { expression: name.to_owned(), why });
     }
     Ok(names)
 }
@@ -125,7 +136,7 @@ struct Reader<'r, W> {
 }
 
 impl<W: Write> Reader<'_, W> {
-    async fn index(&mut self, name: &str) -> Result<(), RunError> {
+    async fn index(&mut self, name: &str) -> Result<(), PrintError> {
         let index = match self.snapshot.index(name).await {
             Ok(index) => index,
             Err(error) => {
@@ -142,7 +153,7 @@ impl<W: Write> Reader<'_, W> {
         Ok(())
     }
 
-    async fn shard(&mut self, index: &Index, shard: &Shard) -> Result<(), RunError> {
+    async fn shard(&mut self, index: &Index, shard: &Shard) -> Result<(), PrintError> {
         let place = LinePlace::new(shard.index(), shard.number(), doc_type(&index.metadata));
         for ordinal in 0..shard.commit().segments.len() as u32 {
             match self.segment(shard, ordinal, &place).await {

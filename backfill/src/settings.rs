@@ -1,6 +1,7 @@
 //! Flags, file and environment → checked settings.
 
 mod flags;
+mod run;
 
 use codec::source;
 
@@ -9,7 +10,8 @@ use snapshot::{Location, Settings as RepositorySettings};
 
 use crate::shard;
 
-pub use flags::{Cli, Command, ReadFlags};
+pub use flags::{Cli, Command, ReadFlags, RetryFlags, RunFlags, StatusFlags};
+pub use run::{Output, RetrySettings, RunSettings, StatusSettings, Types, Versioning};
 
 /// The section of the environment, and the name in messages.
 const PROGRAM: &str = "backfill";

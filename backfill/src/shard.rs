@@ -33,6 +33,13 @@ pub enum ReadError {
     Shard { index: String, shard: u32, what: String },
 }
 
+impl ReadError {
+    /// The repository can't be reached; what it holds may be sound.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Snapshot(error) if error.is_transient())
+    }
+}
+
 /// A shard, with its commit read.
 pub struct Shard {
     stored: snapshot::Shard,

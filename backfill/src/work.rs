@@ -16,6 +16,12 @@ impl RunName {
     }
 }
 
+impl Default for RunName {
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
 impl fmt::Display for RunName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

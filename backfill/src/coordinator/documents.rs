@@ -99,6 +99,12 @@ pub struct Holder {
     pub process: u32,
 }
 
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.process)
+    }
+}
+
 impl Holder {
     /// This process.
     pub fn here() -> Self {

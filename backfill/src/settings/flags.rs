@@ -1,10 +1,13 @@
 //! The command line; each flag is also a key of the file and of the environment.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
-use settings::Size;
+use settings::{Size, Span};
+
+use super::{Output, Types, Versioning};
+use crate::send::Gzip;
 
 /// Every live document out of a snapshot, without a cluster and without a disk.
 #[derive(Debug, Parser)]
@@ -16,6 +19,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write every live document to the target; ends when all is done, by whichever worker
+    Run(Box<RunFlags>),
+    /// Say how far a run is
+    Status(StatusFlags),
+    /// Send the documents again that failed in a run
+    Retry(RetryFlags),
     /// Print every live document as one JSON line, ordered by index, shard and position
     Read(ReadFlags),
 }
@@ -31,7 +40,7 @@ pub struct ReadFlags {
     #[arg(long, value_name = "NAME")]
     pub snapshot: Option<String>,
     /// Only these indices: names and patterns, `-pattern` takes out again; all by default
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub index: Vec<String>,
     /// Another service than the store's own, such as http://minio:9000
     #[arg(long, value_name = "URL")]
@@ -65,6 +74,146 @@ pub struct ReadFlags {
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Filter of log lines, such as info or backfill=debug
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+}
+
+/// A target, and the name of a run.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct TargetFlags {
+    /// The cluster that is written to
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// none, basic:USER or api-key; the secret is in --target-secret-file or GODWIT_TARGET_SECRET
+    #[arg(long, value_name = "HOW")]
+    pub target_auth: Option<String>,
+    #[arg(long, value_name = "FILE")]
+    pub target_secret_file: Option<PathBuf>,
+    /// Certificate authority of the target, PEM
+    #[arg(long, value_name = "FILE")]
+    pub target_ca: Option<PathBuf>,
+    /// How long a target that takes nothing is waited for
+    #[arg(long, value_name = "TIME")]
+    pub target_retry_for: Option<Span>,
+    /// Requests in flight to the target at most
+    #[arg(long, value_name = "N")]
+    pub target_connections: Option<u32>,
+    /// Largest request to the target, before compression
+    #[arg(long, value_name = "SIZE")]
+    pub batch_limit: Option<Size>,
+    /// Compress requests: auto (not to this host), on or off
+    #[arg(long, value_name = "WHEN")]
+    pub gzip: Option<Gzip>,
+    /// Name of the run; workers of one name share the work
+    #[arg(long, value_name = "NAME")]
+    pub run: Option<String>,
+    /// Where failed documents are kept: a folder, or a url as for --repository
+    #[arg(long, value_name = "URL")]
+    pub failed: Option<String>,
+}
+
+/// The cluster that the workers agree by.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct CoordinatorFlags {
+    /// The cluster by which workers share the work; the target by default
+    #[arg(long, value_name = "URL")]
+    pub coordinator: Option<String>,
+    /// As --target-auth, with GODWIT_COORDINATOR_SECRET
+    #[arg(long, value_name = "HOW")]
+    pub coordinator_auth: Option<String>,
+    #[arg(long, value_name = "FILE")]
+    pub coordinator_secret_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub coordinator_ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct RunFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub read: ReadFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub target: TargetFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub coordinator: CoordinatorFlags,
+    /// Units done at the same time by this process; as many as there are cores by default
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// How long a unit is left alone whose worker is not heard of
+    #[arg(long, value_name = "TIME")]
+    pub lease: Option<Span>,
+    /// `sequence`: by _primary_term and _seq_no, to run beside the replayer; `none`: plain writes
+    #[arg(long, value_name = "HOW")]
+    pub versioning: Option<Versioning>,
+    /// An index of several types becomes: `split`, one index a type; `union`, one index
+    #[arg(long, value_name = "HOW")]
+    pub types: Option<Types>,
+    /// Size from which segments of a shard are a unit of their own
+    #[arg(long, value_name = "SIZE")]
+    pub unit_bytes: Option<Size>,
+    /// Bytes of documents held at most, besides what decompressing one needs
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Size>,
+    /// Take indices without `_source` too, as far as `_recovery_source` still has it
+    #[arg(long)]
+    pub recovery_source: bool,
+    /// Take a snapshot that lacks some shards; the run never counts as complete
+    #[arg(long)]
+    pub partial: bool,
+    /// Do one unit, then end: for schedulers
+    #[arg(long)]
+    pub once: bool,
+    /// Listener for /livez, /readyz and /metrics
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
+    /// How the summary is written
+    #[arg(long, value_name = "FORMAT")]
+    pub output: Option<Output>,
+}
+
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct StatusFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub target: TargetFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub coordinator: CoordinatorFlags,
+    /// Look again and again until the run is over
+    #[arg(long)]
+    pub watch: bool,
+    /// How the status is written
+    #[arg(long, value_name = "FORMAT")]
+    pub output: Option<Output>,
+    /// YAML file with any of these settings
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Filter of log lines
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct RetryFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub target: TargetFlags,
+    /// How the summary is written
+    #[arg(long, value_name = "FORMAT")]
+    pub output: Option<Output>,
+    /// YAML file with any of these settings
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Filter of log lines
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
 }

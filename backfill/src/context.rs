@@ -1,0 +1,82 @@
+//! What all workers of a process share.
+
+use std::sync::Arc;
+
+use cluster::ClusterError;
+use telemetry::Shutdown;
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    coordinator::{Coordinator, CoordinatorError, LeaseError},
+    failed::{FailedError, FailedStore},
+    progress::Progress,
+    read::SelectionError,
+    send::{SendError, Sender},
+    settings::RunSettings,
+    shard::{ReadError, Shard},
+    target::{TargetError, Targets},
+};
+
+/// What a run needs, whichever worker is at it.
+pub(crate) struct Context {
+    pub(crate) settings: RunSettings,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) targets: Targets,
+    pub(crate) sender: Sender,
+    pub(crate) failed: FailedStore,
+    pub(crate) progress: Progress,
+    pub(crate) shutdown: Shutdown,
+    /// Permits of [`UNIT`] bytes each for batches that are under way.
+    pub(crate) memory: Arc<Semaphore>,
+    pub(crate) permits: u32,
+}
+
+/// Bytes of a permit.
+pub(crate) const UNIT: usize = 4096;
+
+/// Why a run ended before its end. Running it again goes on where it was.
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::SnapshotError),
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    #[error(
+        "snapshot {name} is {state}: {what}; --partial backfills the shards that it has, and never says complete"
+    )]
+    NotWhole { name: String, state: String, what: String },
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
+    #[error(transparent)]
+    Send(#[from] SendError),
+    #[error("a failed document can't be kept: {0}")]
+    Failed(#[from] FailedError),
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    #[error("the admin listener can't use {address}: {source}")]
+    Admin { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("a task ended by itself: {0}; this is a bug")]
+    Task(String),
+}
+
+impl Context {
+    /// Waits until there is room for so many bytes under way. A batch that is larger than all the room there is
+    /// goes alone.
+    pub(crate) async fn memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        Arc::clone(&self.memory).acquire_many_owned(wanted.clamp(1, self.permits)).await.ok()
+    }
+
+    /// Opens a shard of the snapshot.
+    pub(crate) async fn shard(&self, index: &str, number: u32) -> Result<Shard, RunError> {
+        let plan = self.targets.of(index)?;
+        Ok(Shard::open(&plan.source, number, self.settings.read.limits).await?)
+    }
+}

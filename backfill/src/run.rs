@@ -1,0 +1,210 @@
+//! `backfill run`: from settings to a snapshot's documents on the target, with as many workers as there are.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use cluster::Cluster;
+use snapshot::{Repository, Snapshot, State};
+use telemetry::{Admin, Readiness, Shutdown};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+
+use crate::{
+    context::{Context, RunError, UNIT},
+    coordinator::{Claim, Coordinator, RunStatus},
+    failed::FailedStore,
+    plan,
+    progress::Progress,
+    read::select,
+    send::Sender,
+    settings::RunSettings,
+    target::Targets,
+    transfer::{Ended, transfer},
+};
+
+/// How a run stands when this process ends.
+#[derive(Debug, serde::Serialize)]
+pub struct RunSummary {
+    pub status: RunStatus,
+    /// This process was asked to stop, or to do one unit only.
+    pub left_early: bool,
+}
+
+impl RunSummary {
+    /// Every document of every shard is on the target, or superseded there.
+    pub fn is_complete(&self) -> bool {
+        self.status.is_complete()
+    }
+}
+
+/// Backfills until nothing is left to do, or until asked to stop.
+///
+/// # Errors
+/// [`RunError`] when the run can't begin or go on. What is in the accounts by then holds, and running again goes
+/// on from there.
+pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary, RunError> {
+    let progress = Progress::new();
+    let ready = Readiness::default();
+    let _admin = match settings.admin {
+        None => None,
+        Some(address) => {
+            let serve = async {
+                let listener = TcpListener::bind(address).await?;
+                Admin::serve(listener, progress.registry.clone(), ready.clone())
+            };
+            Some(serve.await.map_err(|source| RunError::Admin { address, source })?)
+        }
+    };
+    let repository = Repository::open(settings.read.repository.clone()).await?;
+    let snapshot = repository.snapshot(&settings.read.snapshot).await?;
+    check_state(&snapshot, settings.partial)?;
+    let target = Cluster::connect(settings.target.clone()).await?;
+    let coordinating = match &settings.coordinator {
+        Some(coordinator) => Cluster::connect(coordinator.clone()).await?,
+        None => target.clone(),
+    };
+    let coordinator = Coordinator::new(coordinating, settings.run.clone(), settings.lease.clone())?;
+    let mut targets = Targets::plan(
+        indices(&snapshot, &settings).await?,
+        settings.types,
+        settings.versioning,
+        target.info(),
+        settings.recovery_source,
+    )?;
+    let agreed = settings.agreed();
+    if coordinator.join(&agreed).await?.is_none() {
+        let (limits, partial) = (settings.read.limits, settings.partial);
+        let units =
+            plan::units(&settings.run, &targets, settings.unit_bytes, limits, partial).await?;
+        let planned = coordinator.plan(&agreed, &units).await?;
+        tracing::info!(units = planned.units, bytes = planned.bytes, "planned");
+    }
+    targets.prepare(&target).await?;
+    let permits = u32::try_from(settings.memory_for_batches() / UNIT).unwrap_or(u32::MAX).max(1);
+    let context = Arc::new(Context {
+        sender: Sender::new(target, settings.send),
+        failed: FailedStore::open(&settings.failed)?,
+        memory: Arc::new(Semaphore::new(permits as usize)),
+        permits,
+        coordinator,
+        targets,
+        progress,
+        shutdown: shutdown.clone(),
+        settings,
+    });
+    ready.set(true);
+    let worked = workers(&context).await;
+    ready.set(false);
+    worked?;
+    let (accounts, seconds) = context.progress.so_far();
+    tracing::info!(
+        read = accounts.read,
+        written = accounts.written,
+        superseded = accounts.superseded,
+        failed = accounts.failures(),
+        bytes = accounts.bytes,
+        seconds,
+        "this process is done"
+    );
+    let left_early = shutdown.is_draining() || context.settings.once;
+    Ok(RunSummary { status: context.coordinator.status().await?, left_early })
+}
+
+fn check_state(snapshot: &Snapshot, partial: bool) -> Result<(), RunError> {
+    let info = snapshot.info();
+    let what = match info.state {
+        State::Success => return Ok(()),
+        State::Partial if partial => return Ok(()),
+        State::Partial => {
+            let failed = info.failures.first();
+            failed.map_or_else(
+                || "some shards are missing".to_owned(),
+                |f| {
+                    let others = info.failures.len() - 1;
+                    format!(
+                        "{} shard {} failed ({}), and {others} more",
+                        f.index, f.shard, f.reason
+                    )
+                },
+            )
+        }
+        State::InProgress => "wait until it is done".to_owned(),
+        State::Failed | State::Incompatible => info.reason.clone().unwrap_or_default(),
+    };
+    let (name, state) = (snapshot.name().to_owned(), format!("{:?}", info.state));
+    Err(RunError::NotWhole { name, state, what })
+}
+
+/// The indices that are asked for; without patterns those of the system are left out.
+async fn indices(
+    snapshot: &Snapshot,
+    settings: &RunSettings,
+) -> Result<Vec<snapshot::Index>, RunError> {
+    let named = !settings.read.indices.is_empty();
+    let mut indices = Vec::new();
+    for name in select(snapshot, &settings.read.indices)? {
+        let index = snapshot.index(&name).await?;
+        if !named && (name.starts_with('.') || index.metadata.is_system) {
+            tracing::info!(
+                index = name,
+                "a system index: left out; name it with --index to take it"
+            );
+            continue;
+        }
+        indices.push(index);
+    }
+    Ok(indices)
+}
+
+/// Lets the workers work until one of them can't go on, or all are done.
+async fn workers(context: &Arc<Context>) -> Result<(), RunError> {
+    let mut workers = JoinSet::new();
+    for _ in 0..context.settings.workers {
+        workers.spawn(work(Arc::clone(context)));
+    }
+    let mut outcome = Ok(());
+    while let Some(ended) = workers.join_next().await {
+        let ended = ended.unwrap_or_else(|error| Err(RunError::Task(error.to_string())));
+        if let Err(error) = ended {
+            // The others give back what they have.
+            context.shutdown.drain();
+            if outcome.is_ok() {
+                outcome = Err(error);
+            }
+        }
+    }
+    outcome
+}
+
+async fn work(context: Arc<Context>) -> Result<(), RunError> {
+    while !context.shutdown.is_draining() {
+        match context.coordinator.claim().await? {
+            Claim::Finished(_) => return Ok(()),
+            Claim::Wait(_) if context.settings.once => return Ok(()),
+            Claim::Wait(until) => {
+                // Somebody may give a unit back before its lease is over.
+                let soon = tokio::time::Instant::now() + Duration::from_secs(2);
+                tokio::select! {
+                    () = tokio::time::sleep_until(until.min(soon)) => {}
+                    () = context.shutdown.draining() => {}
+                }
+            }
+            Claim::Leased(lease) => {
+                let unit = lease.unit().id.clone();
+                match transfer(&context, *lease).await? {
+                    Ended::Complete => tracing::info!(unit, "unit done"),
+                    Ended::Refused | Ended::Released => {}
+                    Ended::Lost(lost) => tracing::warn!(unit, %lost, "unit left to others"),
+                }
+                if context.settings.once {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for RunSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.status.fmt(f)
+    }
+}

@@ -1,0 +1,266 @@
+//! One unit of work: its documents from the snapshot to the target, each accounted for.
+//!
+//! ```text
+//! segment ─ chunk ─▶ batch ─▶ send (several at once) ─▶ settle, in order: failed documents, then the checkpoint
+//! ```
+//! Batches are settled in the order in which they were read, so that everything before a checkpoint is accounted
+//! for. What a worker that dies has read again is what was under way: at most a batch a connection.
+
+mod batches;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{
+    context::{Context, RunError},
+    coordinator::{Lease, LeaseError, Lost},
+    failed::{FailedWriter, Origin},
+    segment::Segment,
+    send::{Batch, Outcome, SendError},
+    shard::{ReadError, Shard},
+    target::IndexPlan,
+    work::Position,
+};
+
+use batches::{Batches, Filled};
+
+/// Failed documents are kept in files of this size, before compression.
+const FAILED_PART: usize = 8 << 20;
+
+/// How a unit ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Complete,
+    /// It can't be done, and says so in the run.
+    Refused,
+    /// Given back, because the program is to stop.
+    Released,
+    Lost(Lost),
+}
+
+/// What stops a transfer.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    #[error(transparent)]
+    Lease(LeaseError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("asked to stop")]
+    Draining,
+}
+
+impl From<LeaseError> for Stopped {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Lost(lost) => Self::Lost(lost),
+            other => Self::Lease(other),
+        }
+    }
+}
+
+/// Does what a lease is for.
+///
+/// # Errors
+/// What concerns the whole run: the target can't be written to, the repository can't be reached.
+pub(crate) async fn transfer(context: &Arc<Context>, lease: Lease) -> Result<Ended, RunError> {
+    let lost = lease.lost();
+    let mut transfer = Transfer {
+        failed: context.failed.writer(
+            context.settings.run.as_str(),
+            &lease.unit().id,
+            &context.settings.lease.holder.to_string(),
+            FAILED_PART,
+        ),
+        context,
+        lease: &lease,
+        under_way: VecDeque::new(),
+    };
+    let done = tokio::select! {
+        biased;
+        () = lost.cancelled() => Err(Stopped::Lost(lost_reason(&lease))),
+        done = transfer.run() => done,
+    };
+    drop(transfer);
+    match done {
+        Ok(last) => match lease.complete(&last).await {
+            Ok(()) => Ok(Ended::Complete),
+            Err(LeaseError::Lost(lost)) => Ok(Ended::Lost(lost)),
+            Err(error @ LeaseError::Unread { .. }) => {
+                tracing::error!(%error, "documents are missing in a unit");
+                Ok(Ended::Refused)
+            }
+            Err(error) => Err(error.into()),
+        },
+        Err(Stopped::Lost(lost)) => Ok(Ended::Lost(lost)),
+        Err(Stopped::Draining) => Ok(match lease.release().await {
+            Ok(()) => Ended::Released,
+            Err(lost) => Ended::Lost(lost),
+        }),
+        Err(Stopped::Read(error)) if !error.is_transient() => {
+            tracing::error!(unit = lease.unit().id, %error, "a unit can't be read");
+            Ok(match lease.refuse(&error.to_string()).await {
+                Ok(()) => Ended::Refused,
+                Err(lost) => Ended::Lost(lost),
+            })
+        }
+        Err(stopped) => {
+            let error = match stopped {
+                Stopped::Read(error) => error.into(),
+                Stopped::Run(error) => error,
+                Stopped::Lease(error) => error.into(),
+                Stopped::Lost(_) | Stopped::Draining => return Ok(Ended::Released),
+            };
+            // Others may do better, and needn't wait for the end of the lease.
+            let _ = lease.release().await;
+            Err(error)
+        }
+    }
+}
+
+fn lost_reason(lease: &Lease) -> Lost {
+    lease.reason().unwrap_or_else(|| Lost::Gone { unit: lease.unit().id.clone() })
+}
+
+struct Transfer<'t> {
+    context: &'t Arc<Context>,
+    lease: &'t Lease,
+    failed: FailedWriter,
+    under_way: VecDeque<UnderWay>,
+}
+
+/// A batch that is being sent, and what was read since the batch before.
+struct UnderWay {
+    filled: Filled,
+    sending: AbortOnDropHandle<Result<(Batch, Outcome), SendError>>,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl Transfer<'_> {
+    /// Everything from the lease's position on; what the last checkpoint doesn't have yet comes back.
+    async fn run(&mut self) -> Result<crate::accounts::Accounts, Stopped> {
+        let (unit, settings) = (self.lease.unit(), &self.context.settings);
+        let plan = self.context.targets.of(&unit.index).map_err(RunError::from)?;
+        let shard = self.context.shard(&unit.index, unit.shard).await?;
+        let mut from = self.lease.position();
+        let first = from.map_or(unit.segments.start, |from| from.segment);
+        let mut batches = Batches::new(plan, settings.versioning, &settings.read.source);
+        for ordinal in first..unit.segments.end {
+            let at = from.take().filter(|from| from.segment == ordinal);
+            self.segment(&shard, ordinal, at, &mut batches).await?;
+        }
+        let rest = batches.take();
+        if !rest.batch.is_empty() || !rest.unread.is_empty() {
+            self.send(rest, plan).await?;
+            while let Some(next) = self.under_way.pop_front() {
+                self.settle(next, &shard).await?;
+            }
+            return Ok(batches.take().accounts);
+        }
+        while let Some(next) = self.under_way.pop_front() {
+            self.settle(next, &shard).await?;
+        }
+        Ok(rest.accounts)
+    }
+
+    async fn segment(
+        &mut self,
+        shard: &Shard,
+        ordinal: u32,
+        from: Option<Position>,
+        batches: &mut Batches<'_>,
+    ) -> Result<(), Stopped> {
+        let plan = self.context.targets.of(shard.index()).map_err(RunError::from)?;
+        let mut segment = Segment::open(shard, ordinal, from).await?;
+        while segment.advance(shard).await? {
+            segment
+                .each(|position, entry| -> Result<(), std::convert::Infallible> {
+                    batches.add(position, entry);
+                    Ok(())
+                })
+                .unwrap_or_default();
+            if batches.bytes() >= self.context.sender.batch_bytes() {
+                self.send(batches.take(), plan).await?;
+            }
+            while self.under_way.front().is_some_and(|first| first.sending.is_finished())
+                || self.under_way.len() > self.context.sender.connections() as usize
+            {
+                let Some(first) = self.under_way.pop_front() else { break };
+                self.settle(first, shard).await?;
+            }
+            if self.context.shutdown.is_draining() {
+                while let Some(next) = self.under_way.pop_front() {
+                    self.settle(next, shard).await?;
+                }
+                return Err(Stopped::Draining);
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, filled: Filled, plan: &IndexPlan) -> Result<(), Stopped> {
+        let memory = self.context.memory(filled.batch.bytes()).await;
+        let (sender, batch) = (self.context.sender.clone(), filled.batch.clone());
+        let superseded = plan.is_superseded();
+        let sending = tokio::spawn(async move {
+            let outcome = match superseded || batch.is_empty() {
+                // The target's index is the image of another one: nothing is written into it.
+                true => Outcome { superseded: batch.len() as u64, ..Outcome::default() },
+                false => sender.send(&batch).await?,
+            };
+            Ok((batch, outcome))
+        });
+        let sending = AbortOnDropHandle::new(sending);
+        self.under_way.push_back(UnderWay { filled, sending, _memory: memory });
+        Ok(())
+    }
+
+    /// Waits for a batch, keeps what failed of it, then writes the checkpoint that counts it.
+    async fn settle(&mut self, under_way: UnderWay, shard: &Shard) -> Result<(), Stopped> {
+        let UnderWay { filled, sending, _memory } = under_way;
+        let (batch, outcome) = match sending.await {
+            Ok(sent) => sent.map_err(RunError::from)?,
+            Err(error) => return Err(RunError::Task(error.to_string()).into()),
+        };
+        let mut accounts = filled.accounts;
+        accounts.written += outcome.written;
+        accounts.superseded += outcome.superseded;
+        let now = jiff::Timestamp::now();
+        for failed in &outcome.failed {
+            accounts.fail(failed.class.name(), 1);
+            let place = batch.items()[failed.position].place;
+            let segment = &shard.segment(place.segment)?.name;
+            let origin = Origin {
+                index: shard.index(),
+                shard: shard.number(),
+                segment,
+                document: place.document,
+            };
+            self.failed.refused(origin, &batch, failed, now).await.map_err(RunError::from)?;
+        }
+        for unread in &filled.unread {
+            let segment = &shard.segment(unread.place.segment)?.name;
+            let origin = Origin {
+                index: shard.index(),
+                shard: shard.number(),
+                segment,
+                document: unread.place.document,
+            };
+            self.failed
+                .unreadable(origin, unread.id.as_deref(), &unread.why, now)
+                .await
+                .map_err(RunError::from)?;
+        }
+        self.failed.flush().await.map_err(RunError::from)?;
+        self.context.progress.add(&accounts);
+        if let Some(position) = filled.position {
+            self.lease.checkpoint(position, &accounts)?;
+        }
+        Ok(())
+    }
+}
