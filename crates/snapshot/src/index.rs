@@ -1,160 +1,151 @@
-//! An index as a snapshot describes it (`indices/<id>/meta-*.dat`).
+//! An index of a snapshot, and the way to its shards.
 
-use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 
-use crate::{FormatError, Mapping, Version, document, document::Wrapping, mappings, shape::Node};
+use crate::{
+    FormatError, IndexMetadata, Shard, ShardFiles, ShardPaths, Snapshot, SnapshotError, document,
+    document::Wrapping, shape::Node,
+};
 
-/// An index's definition, in one form for every version.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IndexMetadata {
-    pub name: String,
-    /// `index.uuid`; the name where there is none (before Elasticsearch 1.0).
-    pub uuid: String,
-    pub is_open: bool,
-    /// Flat, with full keys (`index.number_of_shards`), however it is stored; values are texts, lists of texts or
-    /// null.
-    pub settings: Map<String, Value>,
-    /// One for each type; from Elasticsearch 7 on a single one, `_doc` (or the name that its only type had).
-    pub mappings: Vec<Mapping>,
-    /// By name, each with `filter`, `index_routing`, `search_routing`, `is_write_index`, … where set.
-    pub aliases: Map<String, Value>,
-    pub number_of_shards: u32,
-    /// `None` where it isn't recorded (before Elasticsearch 5).
-    pub routing_num_shards: Option<u32>,
-    pub created: Option<Version>,
-    /// By shard; empty where they are not recorded (before Elasticsearch 5).
-    pub primary_terms: Vec<u64>,
-    /// OpenSearch and Elasticsearch 7.10 on: made by a plugin for itself.
-    pub is_system: bool,
+const SHALLOW: &str = "a shallow snapshot: its files are in OpenSearch's remote store, not in this repository; \
+    make a full snapshot (`remote_store_index_shallow_copy: false` in the repository's settings)";
+
+/// An open index of a snapshot.
+#[derive(Debug)]
+pub struct Index {
+    pub metadata: IndexMetadata,
+    snapshot: Snapshot,
+    /// Under `indices/`.
+    directory: String,
+    paths: ShardPaths,
+    /// The directories of the shards, if they are hashed.
+    table: OnceCell<Vec<String>>,
 }
 
-/// More shards than any server allows.
-const MOST_SHARDS: u32 = 1 << 16;
-
-impl IndexMetadata {
-    /// Parses a `meta-*.dat` of an index, or a `snapshot-<name>` of Elasticsearch 1.
-    pub fn parse(bytes: &[u8], wrapping: Wrapping, limit: usize) -> Result<Self, FormatError> {
-        let value = document::parse(bytes, wrapping, limit)?;
-        let document = Node::root(&value);
-        let mut entries = document.entries()?;
-        let (name, root) = match (entries.next(), entries.next()) {
-            (Some(entry), None) => entry,
-            _ => return Err(document.error("expected the definition of one index")),
-        };
-        let stored = root.need("settings")?;
-        let mut settings = Map::new();
-        flatten(&stored, "", &mut settings)?;
-        let text = |key: &str| settings.get(key).and_then(Value::as_str);
-        let number = |key: &str| {
-            text(key)
-                .map(|text| text.parse::<u64>())
-                .transpose()
-                .map_err(|_| stored.error(format!("`{key}` is no number")))
-        };
-        let number_of_shards = number("index.number_of_shards")?
-            .and_then(|shards| u32::try_from(shards).ok())
-            .filter(|shards| (1..=MOST_SHARDS).contains(shards))
-            .ok_or_else(|| stored.error("`index.number_of_shards` is missing or out of range"))?;
-        let routing_num_shards = match root.get("routing_num_shards")? {
-            Some(shards) => Some(shards.small()?),
-            None => None,
-        };
-        let mut primary_terms = Vec::new();
-        if let Some(terms) = root.get("primary_terms")? {
-            for term in terms.items()? {
-                primary_terms.push(term.number()?);
-            }
-        }
-        let state = root.need("state")?;
-        let is_open = match state.text()? {
-            "open" => true,
-            "close" => false,
-            _ => return Err(state.error("neither `open` nor `close`")),
-        };
-        Ok(Self {
-            name: name.clone(),
-            uuid: text("index.uuid").unwrap_or(name).to_owned(),
-            is_open,
-            mappings: match root.get("mappings")? {
-                Some(stored) => mappings::parse(&stored, limit)?,
-                None => Vec::new(),
-            },
-            aliases: match root.get("aliases")? {
-                Some(aliases) => aliases.object()?.clone(),
-                None => Map::new(),
-            },
-            number_of_shards,
-            routing_num_shards,
-            created: number("index.version.created")?.and_then(Version::from_id),
-            primary_terms,
-            is_system: match root.get("system")? {
-                Some(flag) => flag.flag()?,
-                None => false,
-            },
-            settings,
-        })
+impl Index {
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        metadata: IndexMetadata,
+        directory: String,
+        paths: ShardPaths,
+    ) -> Self {
+        Self { metadata, snapshot, directory, paths, table: OnceCell::new() }
     }
 
-    /// A setting's text.
-    pub fn setting(&self, key: &str) -> Option<&str> {
-        self.settings.get(key).and_then(Value::as_str)
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
-    /// Why the documents of this index are not in the repository, if they aren't.
+    /// The name of its directory, which is its id in the repository.
+    pub fn directory(&self) -> &str {
+        &self.directory
+    }
+
+    /// Why its documents are not in the repository, if they aren't.
     pub fn unsupported(&self) -> Option<&'static str> {
-        let with_prefix = |prefix: &str| self.settings.keys().any(|key| key.starts_with(prefix));
-        let store = self.setting("index.store.type").unwrap_or_default();
-        if matches!(store, "snapshot" | "remote_snapshot")
-            || with_prefix("index.store.snapshot.")
-            || with_prefix("index.searchable_snapshot.")
-        {
-            return Some(
-                "a searchable snapshot: the index only refers to files of another snapshot; \
-                 run the backfill on that one",
-            );
+        let shallow = self.snapshot.info().is_shallow && self.metadata.is_remote_store();
+        self.metadata.unsupported().or(shallow.then_some(SHALLOW))
+    }
+
+    /// Opens a shard: reads the list of its files.
+    pub async fn shard(&self, shard: u32) -> Result<Shard, SnapshotError> {
+        let mut place = self.snapshot.place(Some(&self.metadata.name));
+        place.shard = Some(shard);
+        let shards = self.metadata.number_of_shards;
+        if shard >= shards {
+            return Err(SnapshotError::NoShard { place: place.into(), shards });
         }
-        None
-    }
-
-    /// True for an index whose segments live in a remote store (OpenSearch). A full snapshot of one holds its files.
-    pub fn is_remote_store(&self) -> bool {
-        self.setting("index.remote_store.enabled") == Some("true")
-    }
-}
-
-/// Brings nested and flat settings into one flat form.
-fn flatten(node: &Node<'_>, prefix: &str, out: &mut Map<String, Value>) -> Result<(), FormatError> {
-    for (key, child) in node.entries()? {
-        let key = match prefix {
-            "" => key.clone(),
-            _ => format!("{prefix}.{key}"),
+        if let Some(reason) = self.unsupported() {
+            return Err(SnapshotError::Unsupported { place: place.into(), reason });
+        }
+        let failures = &self.snapshot.info().failures;
+        let is_this = |index: &str, number| index == self.metadata.name && number == shard;
+        if let Some(failed) = failures.iter().find(|failed| is_this(&failed.index, failed.shard)) {
+            let reason = failed.reason.clone();
+            return Err(SnapshotError::ShardFailed { place: place.into(), reason });
+        }
+        let directory = self.shard_directory(shard).await?;
+        let inner = &self.snapshot.inner;
+        let limits = inner.settings.limits;
+        let (name, wrapping) = self.snapshot.shard_list();
+        let list = format!("{directory}/{name}");
+        let parse = |bytes: &bytes::Bytes| {
+            ShardFiles::parse(bytes, wrapping, limits.expanded, limits.inline)
         };
-        match child.value() {
-            Value::Object(_) => flatten(&child, &key, out)?,
-            Value::Array(items) => {
-                let texts = items.iter().map(text).collect::<Option<Vec<_>>>();
-                let texts = texts.ok_or_else(|| child.error("a list of more than texts"))?;
-                out.insert(key, Value::Array(texts));
+        match inner.metadata(&place, &list, parse).await {
+            Ok(files) => Ok(Shard::new(inner, place, directory, files)),
+            Err(error) if error.may_be_missing() && wrapping != Wrapping::Bare => {
+                let shallow = format!("{directory}/shallow-{name}");
+                match inner.blobs.get(&place, &shallow, limits.blob).await {
+                    Ok(_) | Err(SnapshotError::TooLong { .. }) => {
+                        Err(SnapshotError::Unsupported { place: place.into(), reason: SHALLOW })
+                    }
+                    Err(other) if other.may_be_missing() => Err(error),
+                    Err(other) => Err(other),
+                }
             }
-            Value::Null => {
-                out.insert(key, Value::Null);
-            }
-            value => {
-                let text = text(value).ok_or_else(|| child.error("not a setting's value"))?;
-                out.insert(key, text);
-            }
+            Err(error) => Err(error),
         }
     }
-    Ok(())
+
+    async fn shard_directory(&self, shard: u32) -> Result<String, SnapshotError> {
+        if self.paths == ShardPaths::Fixed {
+            return Ok(format!("indices/{}/{shard}", self.directory));
+        }
+        let table = self.table.get_or_try_init(|| self.read_table()).await?;
+        // `parse_table` has checked that there is one for each shard
+        Ok(table.get(shard as usize).cloned().unwrap_or_default())
+    }
+
+    /// Reads the hashed directories of the shards from the blob that lists them.
+    async fn read_table(&self) -> Result<Vec<String>, SnapshotError> {
+        const DIRECTORY: &str = "snapshot_shard_paths";
+        let inner = &self.snapshot.inner;
+        let place = self.snapshot.place(Some(&self.metadata.name));
+        let shards = self.metadata.number_of_shards;
+        let limit = inner.settings.limits.expanded;
+        let parse = |bytes: &bytes::Bytes| parse_table(bytes, &self.directory, shards, limit);
+        let (id, name, kind) = (&self.directory, &self.metadata.name, self.paths.code());
+        let stem = format!("{id}.{name}.{shards}.{kind}.");
+        // 2.17 wrote it without the prefix; the algorithm is 1 unless told otherwise
+        for candidate in [format!("snapshot_path_{stem}1"), format!("{stem}1")] {
+            let found = inner.metadata(&place, &format!("{DIRECTORY}/{candidate}"), parse).await;
+            if !found.as_ref().is_err_and(SnapshotError::may_be_missing) {
+                return found;
+            }
+        }
+        let names = inner.blobs.list(&place, DIRECTORY).await?;
+        let Some(blob) = names.iter().find(|name| name.contains(&stem)) else {
+            let blob = format!("{DIRECTORY}/snapshot_path_{stem}*");
+            return Err(SnapshotError::Missing { place: place.into(), blob });
+        };
+        inner.metadata(&place, &format!("{DIRECTORY}/{blob}"), parse).await
+    }
 }
 
-/// A setting's value as text, as every server takes it.
-fn text(value: &Value) -> Option<Value> {
-    match value {
-        Value::String(_) => Some(value.clone()),
-        Value::Number(number) => Some(Value::String(number.to_string())),
-        Value::Bool(flag) => Some(Value::String(flag.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+/// Parses the table of the hashed directories of an index's shards: one for each, and each of this index.
+pub fn parse_table(
+    bytes: &[u8],
+    directory: &str,
+    shards: u32,
+    limit: usize,
+) -> Result<Vec<String>, FormatError> {
+    let value = document::parse(bytes, Wrapping::Bare, limit)?;
+    let root = Node::root(&value);
+    let list = root.need("paths")?;
+    let mut paths = Vec::new();
+    for (shard, item) in list.items()?.enumerate() {
+        let path = item.text()?.trim_matches('/');
+        let sound = path.split('/').all(crate::shape::is_segment);
+        if !sound || !path.ends_with(&format!("{directory}/{shard}")) {
+            let problem = format!("{path:?} is no directory of shard {shard} of `{directory}`");
+            return Err(item.error(problem));
+        }
+        paths.push(path.to_owned());
+    }
+    match paths.len() == shards as usize {
+        true => Ok(paths),
+        false => Err(list.error(format!("{} paths for {shards} shards", paths.len()))),
     }
 }
 
@@ -164,56 +155,25 @@ mod tests {
 
     use super::*;
 
-    fn parse(value: &Value) -> Result<IndexMetadata, FormatError> {
-        IndexMetadata::parse(value.to_string().as_bytes(), Wrapping::Bare, 1 << 20)
-    }
-
-    fn with_settings(settings: Value) -> Value {
-        json!({"logs": {"state": "open", "settings": settings, "mappings": []}})
+    fn parse(paths: &serde_json::Value) -> Result<Vec<String>, FormatError> {
+        let table = json!({"indexId": "ID", "paths": paths}).to_string();
+        parse_table(table.as_bytes(), "ID", 2, 1 << 20)
     }
 
     #[test]
-    fn nested_and_flat_settings_come_out_the_same() {
-        let flat = parse(&with_settings(json!({"index.number_of_shards": "3", "index.uuid": "U",
-            "index.version.created": "7100299", "index.analysis.filter.f.stopwords": ["a", "b"]})));
-        let nested = parse(&with_settings(json!({"index": {"number_of_shards": 3, "uuid": "U",
-            "version": {"created": "7100299"}, "analysis": {"filter": {"f": {"stopwords": ["a", "b"]}}}}})));
-        let (flat, nested) = (flat.unwrap(), nested.unwrap());
-        assert_eq!(flat, nested);
-        assert_eq!(flat.created.unwrap().to_string(), "Elasticsearch 7.10.2");
-        assert_eq!(flat.settings["index.analysis.filter.f.stopwords"], json!(["a", "b"]));
-    }
-
-    #[test]
-    fn searchable_snapshots_are_refused_with_the_reason() {
-        for settings in [
-            json!({"index": {"number_of_shards": 1, "store": {"type": "snapshot"}}}),
-            json!({"index": {"number_of_shards": 1, "store": {"snapshot": {"snapshot_uuid": "x"}}}}),
-            json!({"index.number_of_shards": "1", "index.searchable_snapshot.repository": "r"}),
+    fn a_table_has_a_path_of_this_index_for_each_shard() {
+        let prefix = parse(&json!(["Xa/indices/ID/0/", "Yb/indices/ID/1/"])).unwrap();
+        assert_eq!(prefix, ["Xa/indices/ID/0", "Yb/indices/ID/1"]);
+        assert!(parse(&json!(["indices/Xa/ID/0", "indices/Yb/ID/1"])).is_ok());
+        for bad in [
+            json!(["indices/Xa/ID/0"]),
+            json!(["indices/Xa/ID/1", "indices/Yb/ID/0"]),
+            json!(["../ID/0", "x/ID/1"]),
+            json!(["x//ID/0", "x/ID/1"]),
+            json!([1, 2]),
+            json!({}),
         ] {
-            assert!(parse(&with_settings(settings)).unwrap().unsupported().is_some());
-        }
-        let plain = json!({"index": {"number_of_shards": 1, "store": {"type": "niofs"}}});
-        assert_eq!(parse(&with_settings(plain)).unwrap().unsupported(), None);
-    }
-
-    #[test]
-    fn a_wrong_shape_names_its_path() {
-        for (value, path) in [
-            (json!({}), "`the whole document`"),
-            (json!({"a": {}, "b": {}}), "`the whole document`"),
-            (json!({"logs": {"state": "open"}}), "`logs.settings`"),
-            (with_settings(json!({})), "`logs.settings`"),
-            (with_settings(json!({"index.number_of_shards": "0"})), "`logs.settings`"),
-            (with_settings(json!({"index.number_of_shards": "99999999"})), "`logs.settings`"),
-            (with_settings(json!({"index": [{}]})), "`logs.settings.index`"),
-            (
-                json!({"logs": {"state": "x", "settings": {"index.number_of_shards": "1"}}}),
-                "`logs.state`",
-            ),
-        ] {
-            let error = parse(&value).unwrap_err().to_string();
-            assert!(error.starts_with(path), "{error}");
+            assert!(parse(&bad).is_err(), "{bad}");
         }
     }
 }

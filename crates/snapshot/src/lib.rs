@@ -39,10 +39,10 @@ mod error;
 mod files;
 mod global;
 mod index;
+mod index_metadata;
 mod info;
 mod location;
 mod mappings;
-mod open_index;
 mod repository;
 mod root;
 mod settings;
@@ -58,11 +58,11 @@ pub use document::Wrapping;
 pub use error::{FormatError, Place, SnapshotError};
 pub use files::{Content, File, ShardFiles};
 pub use global::GlobalMetadata;
-pub use index::IndexMetadata;
+pub use index::Index;
+pub use index_metadata::IndexMetadata;
 pub use info::{Info, ShardFailure, State};
 pub use location::Location;
 pub use mappings::Mapping;
-pub use open_index::Index;
 pub use repository::Repository;
 pub use root::{Listed, ListedIndex, Root, ShardPaths};
 pub use settings::{Limits, Reading, Retry, Settings};
@@ -70,13 +70,15 @@ pub use shard::Shard;
 pub use snapshot::Snapshot;
 pub use version::{Flavour, Version};
 
-/// The parsers of outside bytes, for fuzzing: plain functions that must return for any input.
+/// The parsers of outside bytes that have no type of their own, for fuzz targets: plain functions that return for
+/// any input. The others are [`Root::parse`], [`Info::parse`], [`GlobalMetadata::parse`], [`IndexMetadata::parse`]
+/// and [`ShardFiles::parse`].
 pub mod fuzzing {
     pub use crate::{
         compression::expand,
         document::parse as document,
         envelope::{body, footer_checksum},
-        open_index::parse_table,
+        index::parse_table,
         root::parse_latest,
     };
 }

@@ -39,10 +39,8 @@ const FILES: Parse = |bytes, how| {
 };
 
 /// Blobs in envelopes: SMILE in DEFLATE.
-const ENVELOPED: [(&str, &str, Parse); 6] = [
+const ENVELOPED: [(&str, &str, Parse); 4] = [
     ("es-2.4/indices/unicode/0/snap-snap1.dat", "snapshot", FILES),
-    ("es-2.4/indices/unicode/meta-snap1.dat", "index-metadata", INDEX),
-    ("es-2.4/meta-snap1.dat", "metadata", GLOBAL),
     ("es-8/snap-GiSYdFRyR56NkWluFc60qA.dat", "snapshot", INFO),
     ("es-8/indices/bnmAbvEGQGiNzoRWeT3Uyw/meta-U5GuBqIBKau9kf0ZxIuX.dat", "index-metadata", INDEX),
     ("opensearch-3/meta-FKoFWMbmRlKE6TgbRTu4SA.dat", "metadata", GLOBAL),
