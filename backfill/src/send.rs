@@ -9,6 +9,7 @@
 //! | answer | |
 //! |---|---|
 //! | 429, 502, 503, 504, no connection | waited for; then sent in requests as large as the pace allows |
+//! | 429 for one large document, for good | it fails as `too_large` |
 //! | a block (read-only, flood stage) | waited for, with a warning each minute |
 //! | 413 | halved; a single document fails as `too_large` |
 //! | 400 | halved until the guilty document is alone; it fails as `malformed` |
@@ -181,7 +182,7 @@ impl Sender {
 }
 
 impl Shared {
-    /// One request with the items of a piece; and the same body's length before compression.
+    /// One request with the items of a piece.
     async fn request(&self, batch: &Batch, piece: &Piece) -> Result<Request, SendError> {
         let plain = piece.body(batch);
         let count = |counter: &AtomicU64, by| counter.fetch_add(by, Ordering::Relaxed);

@@ -42,6 +42,12 @@ async fn a_request_that_is_too_large_is_made_smaller() {
     let outcome = sender.send(&documents.add("alone", Some(1), &alone).batch()).await.unwrap();
     assert_eq!(classes(&outcome), [(0, Class::TooLarge)]);
     assert_eq!(outcome.failed[0].status, 413);
+
+    // Short enough to be read, and more than the memory there is for it.
+    let alone = json!({ "text": "x".repeat(60 << 20) }).to_string();
+    let outcome = sender.send(&documents.add("alone", Some(1), &alone).batch()).await.unwrap();
+    assert_eq!(classes(&outcome), [(0, Class::TooLarge)]);
+    assert_eq!(outcome.failed[0].status, 429);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use cluster::{BulkItem, BulkReply, ClusterError, Reply};
 
 use super::pace::Answer;
 use super::patience::Patience;
-use super::verdict::{ItemVerdict, Refusal, Said, judge_item, judge_refusal};
+use super::verdict::{ItemVerdict, Refusal, Said, judge_item, judge_refusal, never_fits};
 use super::{Batch, Class, FailedItem, Obstacle, Outcome, Piece, SendError, Shared, path};
 
 /// The work on a batch.
@@ -24,6 +24,9 @@ pub(super) struct Delivery<'a> {
 /// Requests without an answer until a piece is suspected, and until a single document is given up.
 const SUSPECT: u32 = 2;
 const HOPELESS: u32 = 5;
+/// A single document of this size, refused as often, isn't waiting for room: there never will be.
+const LARGE: usize = 8 << 20;
+const REFUSED_OFTEN: u32 = 12;
 /// As many documents refused one by one, and none taken: it isn't about the documents.
 const NOT_THE_DOCUMENTS: u32 = 16;
 
@@ -174,6 +177,10 @@ impl<'a> Delivery<'a> {
         let status = reply.status;
         let busy = |said: Said| Obstacle::Busy { status, kind: said.kind, reason: said.reason };
         match refusal {
+            Refusal::Busy if self.is_too_large(&piece, status, &said) => {
+                self.halve_or_fail(piece, Class::TooLarge, status, said);
+                Ok(())
+            }
             Refusal::Busy => {
                 self.left.push_front(piece);
                 self.wait(busy(said)).await
@@ -211,6 +218,12 @@ impl<'a> Delivery<'a> {
                 body: reply.excerpt(),
             }),
         }
+    }
+
+    /// Is a rejection about a single document's size, not about what else the target has to do?
+    fn is_too_large(&self, piece: &Piece, status: u16, said: &Said) -> bool {
+        let often = piece.attempts >= REFUSED_OFTEN && piece.bytes(self.batch) >= LARGE;
+        status == 429 && piece.items.len() == 1 && (never_fits(&said.reason) || often)
     }
 
     async fn silent(&mut self, piece: Piece, error: ClusterError) -> Result<(), SendError> {

@@ -37,7 +37,7 @@ impl Piece {
         body.freeze()
     }
 
-    /// Two halves by bytes, each with at least one item; `None` for a single item.
+    /// Two halves by bytes, each with at least one item; a single item comes back as it is.
     pub(super) fn halve(mut self, batch: &Batch) -> Result<(Self, Self), Self> {
         if self.items.len() < 2 {
             return Err(self);

@@ -193,6 +193,22 @@ pub(super) fn judge_refusal(status: u16, said: &Said) -> Refusal {
     }
 }
 
+/// Does a rejection say that this request alone is more than the node ever has room for?
+///
+/// ```text
+/// rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0,
+/// coordinating_operation_bytes=62914628, max_coordinating_and_primary_bytes=53687091]
+/// ```
+pub(super) fn never_fits(reason: &str) -> bool {
+    let number = |after: &str| -> Option<u64> {
+        let digits = after.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(after.len());
+        after[..digits].parse().ok()
+    };
+    let operation = reason.split_once("operation_bytes=").and_then(|(_, after)| number(after));
+    let most = reason.rsplit_once("bytes=").and_then(|(_, after)| number(after));
+    matches!((operation, most), (Some(operation), Some(most)) if operation > most)
+}
+
 #[cfg(test)]
 mod tests {
     use cluster::BulkCause;
@@ -240,6 +256,20 @@ mod tests {
         assert_eq!(judge(500, ""), Refusal::Broken);
         assert_eq!(judge(302, ""), Refusal::Unexpected);
         assert_eq!(judge(404, "index_not_found_exception"), Refusal::IndexMissing);
+    }
+
+    #[test]
+    fn what_never_fits_is_known_by_its_numbers() {
+        let said = |operation, most| {
+            format!(
+                "rejected execution of coordinating operation [coordinating_and_primary_bytes=9, \
+                 coordinating_operation_bytes={operation}, max_coordinating_and_primary_bytes={most}]"
+            )
+        };
+        assert!(never_fits(&said(11, 10)));
+        assert!(!never_fits(&said(10, 10)));
+        assert!(!never_fits("operation_bytes=11"));
+        assert!(!never_fits("queue capacity = 10000"));
     }
 
     #[test]

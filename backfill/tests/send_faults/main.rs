@@ -135,6 +135,20 @@ async fn too_large_is_halved_until_it_fits() {
 }
 
 #[tokio::test]
+async fn a_large_document_that_there_is_never_room_for_does_not_stop_the_run() {
+    let script = |_, _: &[Item], bytes| match bytes > 9 << 20 {
+        true => Act::Status(429, r#"{"error":{"type":"circuit_breaking_exception","reason":"x"}}"#),
+        false => TAKE,
+    };
+    let target = Target::start(script).await;
+    let sender = target.sender(impatient()).await;
+    let sources = [1, 10 << 20, 1].map(|length| json!({ "text": "x".repeat(length) }).to_string());
+    let outcome = sender.send(&batch_of(sources)).await.unwrap();
+    assert_eq!((outcome.written, outcome.failed[0].class), (2, Class::TooLarge));
+    assert_eq!((outcome.failed[0].position, outcome.failed[0].status), (1, 429));
+}
+
+#[tokio::test]
 async fn a_malformed_line_is_found_by_halving() {
     let script =
         |_, items: &[Item], _| match items.iter().any(|item| item.source.contains("poison")) {
