@@ -46,6 +46,8 @@ pub enum RunError {
         "snapshot {name} is {state}: {what}; --partial backfills the shards that it has, and never says complete"
     )]
     NotWhole { name: String, state: String, what: String },
+    #[error("no index of snapshot {snapshot} is left to backfill; system indices are taken only when --index names them")]
+    Nothing { snapshot: String },
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -67,11 +69,19 @@ pub enum RunError {
 }
 
 impl Context {
-    /// Waits until there is room for so many bytes under way. A batch that is larger than all the room there is
+    /// Room for so many bytes under way, if there is any now. A batch that is larger than all the room there is
     /// goes alone.
+    pub(crate) fn memory_now(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.memory).try_acquire_many_owned(self.permits_of(bytes)).ok()
+    }
+
+    /// Waits for that room. Whoever holds some must not wait: others may be waiting for it.
     pub(crate) async fn memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let wanted = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        Arc::clone(&self.memory).acquire_many_owned(wanted.clamp(1, self.permits)).await.ok()
+        Arc::clone(&self.memory).acquire_many_owned(self.permits_of(bytes)).await.ok()
+    }
+
+    fn permits_of(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.permits)
     }
 
     /// Opens a shard of the snapshot.

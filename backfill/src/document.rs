@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// A live document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Document<'a> {
+pub(crate) struct Document<'a> {
     /// In its segment.
     pub number: u32,
     pub id: &'a str,
@@ -22,7 +22,7 @@ pub struct Document<'a> {
 
 /// One number of a segment.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Entry<'a> {
+pub(crate) enum Entry<'a> {
     Document(Document<'a>),
     Deleted,
     /// A child of a nested field: part of its parent's source.
@@ -37,7 +37,7 @@ pub enum Entry<'a> {
 
 /// Why a live document can't be read.
 #[derive(Clone, Debug, Error, PartialEq)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     #[error(transparent)]
     Id(#[from] IdError),
     #[error(transparent)]
@@ -50,7 +50,7 @@ pub enum Unreadable {
 
 impl Unreadable {
     /// What such failures are counted as.
-    pub fn class(&self) -> &'static str {
+    pub(crate) fn class(&self) -> &'static str {
         match self {
             Self::NoSource => "no_source",
             Self::Id(_) | Self::Fields(_) | Self::Routing => "unreadable",

@@ -13,7 +13,7 @@ use crate::{action::append_string, document::Document};
 
 /// Where a document is from.
 #[derive(Clone, Debug)]
-pub struct LinePlace {
+pub(crate) struct LinePlace {
     /// `{"_index":"…","_shard":n,"_id":`, the same for all documents of a shard.
     begin: Vec<u8>,
     /// The type that the mapping has, for documents that have none stored.
@@ -21,7 +21,7 @@ pub struct LinePlace {
 }
 
 impl LinePlace {
-    pub fn new(index: &str, shard: u32, doc_type: Option<String>) -> Self {
+    pub(crate) fn new(index: &str, shard: u32, doc_type: Option<String>) -> Self {
         let mut begin = b"{\"_index\":".to_vec();
         append_string(index, &mut begin);
         begin.extend_from_slice(format!(",\"_shard\":{shard},\"_id\":").as_bytes());
@@ -29,7 +29,7 @@ impl LinePlace {
     }
 
     /// Appends the document's line. On an error nothing is appended.
-    pub fn append(
+    pub(crate) fn append(
         &self,
         document: &Document<'_>,
         limits: &source::Limits,

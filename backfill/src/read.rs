@@ -175,13 +175,13 @@ impl<W: Write> Reader<'_, W> {
         let limits = &self.settings.source;
         while segment.advance(shard).await? {
             let (lines, summary) = (&mut self.lines, &mut self.summary);
-            segment.each(|_, entry| -> Result<(), SegmentError> {
+            segment.each(|_, entry| {
                 let (id, why) = match entry {
-                    Entry::Deleted | Entry::Nested => return Ok(()),
+                    Entry::Deleted | Entry::Nested => return,
                     Entry::Document(document) => match place.append(&document, limits, lines) {
                         Ok(()) => {
                             summary.documents += 1;
-                            return Ok(());
+                            return;
                         }
                         Err(error) => (Some(document.id), error.to_string()),
                     },
@@ -190,8 +190,7 @@ impl<W: Write> Reader<'_, W> {
                 summary.failed += 1;
                 let (index, shard) = (shard.index(), shard.number());
                 tracing::warn!(index, shard, ordinal, id, why, "a document can't be read");
-                Ok(())
-            })?;
+            });
             if self.lines.len() >= OUTPUT {
                 self.flush()?;
                 if self.shutdown.is_draining() {

@@ -20,6 +20,9 @@ use crate::{
     transfer::{Ended, transfer},
 };
 
+/// A unit that as many workers in a row died of, without a checkpoint between, is not tried again.
+const MOST_FRUITLESS: u32 = 5;
+
 /// How a run stands when this process ends.
 #[derive(Debug, serde::Serialize)]
 pub struct RunSummary {
@@ -69,6 +72,9 @@ pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary
         target.info(),
         settings.recovery_source,
     )?;
+    if targets.is_empty() {
+        return Err(RunError::Nothing { snapshot: snapshot.name().to_owned() });
+    }
     let agreed = settings.agreed();
     if coordinator.join(&agreed).await?.is_none() {
         let (limits, partial) = (settings.read.limits, settings.partial);
@@ -185,6 +191,13 @@ async fn work(context: Arc<Context>) -> Result<(), RunError> {
                 tokio::select! {
                     () = tokio::time::sleep_until(until.min(soon)) => {}
                     () = context.shutdown.draining() => {}
+                }
+            }
+            Claim::Leased(lease) if lease.fruitless() >= MOST_FRUITLESS => {
+                let why = format!("{} workers in a row were lost with it", lease.fruitless());
+                tracing::error!(unit = lease.unit().id, why, "a unit is given up");
+                if let Err(lost) = lease.refuse(&why).await {
+                    tracing::warn!(%lost, "unit left to others");
                 }
             }
             Claim::Leased(lease) => {

@@ -20,9 +20,8 @@ use files::{Blocks, Files};
 use numbers::{DocValues, NumberColumns};
 
 /// A segment that is being read.
-pub struct Segment {
+pub(crate) struct Segment {
     ordinal: u32,
-    documents: u32,
     /// `None`: all are.
     live: Option<Bits>,
     roles: FieldRoles,
@@ -38,7 +37,7 @@ pub struct Segment {
 
 impl Segment {
     /// Opens segment number `ordinal` of the shard's commit, at `from` or at its beginning.
-    pub async fn open(
+    pub(crate) async fn open(
         shard: &Shard,
         ordinal: u32,
         from: Option<Position>,
@@ -74,7 +73,6 @@ impl Segment {
         let stored = StoredFields::new(&name, format, info.documents, fdt.length(), place, limit);
         Ok(Self {
             ordinal,
-            documents: info.documents,
             live,
             roles: FieldRoles::of(&fields),
             stored,
@@ -86,13 +84,8 @@ impl Segment {
         })
     }
 
-    /// Documents of the segment, deleted and nested ones included.
-    pub fn documents(&self) -> u32 {
-        self.documents
-    }
-
     /// Reads the next chunk; `false`: there is none, and the file's checksum was right.
-    pub async fn advance(&mut self, shard: &Shard) -> Result<bool, ReadError> {
+    pub(crate) async fn advance(&mut self, shard: &Shard) -> Result<bool, ReadError> {
         self.chunk = self.stored.place();
         loop {
             match shard.lucene(self.stored.advance())? {
@@ -110,12 +103,9 @@ impl Segment {
         Ok(true)
     }
 
-    /// Hands out what the current chunk has, one entry after the other, from the first that is wanted.
-    /// Between documents the reading can be left at `position`.
-    pub fn each<E>(
-        &mut self,
-        mut take: impl FnMut(Position, Entry<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Hands out what the current chunk has, one entry after the other, from the first that is wanted, each
+    /// with the position behind it.
+    pub(crate) fn each(&mut self, mut take: impl FnMut(Position, Entry<'_>)) {
         let file = self.stored.file();
         for (number, fields, bytes) in self.stored.chunk().documents() {
             if number < self.wanted {
@@ -129,7 +119,7 @@ impl Segment {
                 checksum: self.chunk.checksum,
             };
             if self.live.as_ref().is_some_and(|live| !live.get(number)) {
-                take(after, Entry::Deleted)?;
+                take(after, Entry::Deleted);
                 continue;
             }
             let format = self.stored.format();
@@ -143,9 +133,8 @@ impl Segment {
                     Entry::Unreadable { number, id: None, why: Unreadable::Fields(error) }
                 }
             };
-            take(after, entry)?;
+            take(after, entry);
         }
-        Ok(())
     }
 }
 

@@ -101,3 +101,59 @@ impl ReadSettings {
 pub(crate) fn refuse(flag: &'static str, value: &str, why: impl ToString) -> BadSettings {
     BadSettings::Value { flag, value: value.to_owned(), why: why.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+
+    fn run(arguments: &[&str]) -> Result<RunSettings, String> {
+        let minimal = ["backfill", "run", "--repository", "file:///r", "--snapshot", "s"];
+        let cli =
+            Cli::try_parse_from(minimal.iter().chain(arguments)).map_err(|e| e.to_string())?;
+        let Command::Run(flags) = cli.command else { panic!("another command") };
+        let environment = [("GODWIT_TARGET_SECRET", "s"), ("GODWIT_BACKFILL__FAILED", "/f")];
+        let environment = environment.map(|(n, v)| (n.to_owned(), v.to_owned()));
+        RunSettings::load(&flags, environment.to_vec()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn flags_become_settings() {
+        let target = ["--target", "http://t:1", "--target-auth", "basic:u"];
+        let settings =
+            run(&[&target[..], &["--workers", "2", "--memory", "64MiB"]].concat()).unwrap();
+        assert_eq!((settings.workers, settings.failed.as_str()), (2, "/f"));
+        assert!(matches!(settings.target.auth, cluster::Auth::Basic { .. }));
+        let reading = settings.read.repository.reading;
+        let held = (reading.ahead + 1) * reading.block * settings.workers;
+        assert!(held + settings.memory_for_batches() <= 64 << 20, "{reading:?}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(run(&[]).unwrap_err().contains("--target is missing"));
+        let target = ["--target", "http://t:1"];
+        let wrong = |more: &[&str]| run(&[&target[..], more].concat()).unwrap_err();
+        assert!(wrong(&["--run", "A B"]).contains("--run `A B`"));
+        assert!(wrong(&["--memory", "1MiB"]).contains("at least 16MiB"));
+        assert!(
+            wrong(&["--coordinator", "http://c", "--coordinator-auth", "api-key"])
+                .contains("secret")
+        );
+    }
+
+    #[test]
+    fn the_example_in_config_is_valid_and_shows_every_setting() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/backfill.yaml");
+        let mut flags = RunFlags::default();
+        flags.read.config = Some(path.into());
+        RunSettings::load(&flags, Vec::new()).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let commands = Cli::command();
+        for argument in commands.get_subcommands().flat_map(|command| command.get_arguments()) {
+            let Some(name) = argument.get_long().filter(|name| *name != "config") else { continue };
+            assert!(text.contains(&format!("{name}:")), "{name} is not in {path}");
+        }
+    }
+}

@@ -41,7 +41,7 @@ impl ReadError {
 }
 
 /// A shard, with its commit read.
-pub struct Shard {
+pub(crate) struct Shard {
     stored: snapshot::Shard,
     commit: Commit,
     index: String,
@@ -51,7 +51,7 @@ pub struct Shard {
 
 impl Shard {
     /// Reads the commit that the snapshot has of shard `number`.
-    pub async fn open(
+    pub(crate) async fn open(
         index: &snapshot::Index,
         number: u32,
         limits: Limits,
@@ -69,15 +69,15 @@ impl Shard {
         Ok(shard)
     }
 
-    pub fn index(&self) -> &str {
+    pub(crate) fn index(&self) -> &str {
         &self.index
     }
 
-    pub fn number(&self) -> u32 {
+    pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
-    pub fn commit(&self) -> &Commit {
+    pub(crate) fn commit(&self) -> &Commit {
         &self.commit
     }
 
@@ -90,7 +90,7 @@ impl Shard {
     }
 
     /// Bytes that reading a segment takes: of its stored fields, or of the compound file they are in.
-    pub fn bytes_of(&self, segment: &SegmentCommit) -> u64 {
+    pub(crate) fn bytes_of(&self, segment: &SegmentCommit) -> u64 {
         let length =
             |extension| self.stored.files().get(&segment.file(extension)).map(|file| file.length);
         length(".fdt").or_else(|| length(".cfs")).unwrap_or_default()

@@ -108,6 +108,10 @@ impl Targets {
         self.plans.get(index).ok_or_else(|| TargetError::Unplanned(index.to_owned()))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.plans.is_empty()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &IndexPlan> {
         self.plans.values()
     }

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
+    accounts::Accounts,
     context::{Context, RunError},
     coordinator::{Lease, LeaseError, Lost},
     failed::{FailedWriter, Origin},
@@ -51,6 +52,9 @@ enum Stopped {
     Read(#[from] ReadError),
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Segments that can't be read, or not to their end.
+    #[error("{0}")]
+    Damaged(String),
     #[error("asked to stop")]
     Draining,
 }
@@ -88,7 +92,7 @@ pub(crate) async fn transfer(context: &Arc<Context>, lease: Lease) -> Result<End
     };
     drop(transfer);
     match done {
-        Ok(last) => match lease.complete(&last).await {
+        Ok(()) => match lease.complete(&Accounts::default()).await {
             Ok(()) => Ok(Ended::Complete),
             Err(LeaseError::Lost(lost)) => Ok(Ended::Lost(lost)),
             Err(error @ LeaseError::Unread { .. }) => {
@@ -102,9 +106,9 @@ pub(crate) async fn transfer(context: &Arc<Context>, lease: Lease) -> Result<End
             Ok(()) => Ended::Released,
             Err(lost) => Ended::Lost(lost),
         }),
-        Err(Stopped::Read(error)) if !error.is_transient() => {
-            tracing::error!(unit = lease.unit().id, %error, "a unit can't be read");
-            Ok(match lease.refuse(&error.to_string()).await {
+        Err(Stopped::Damaged(error)) => {
+            tracing::error!(unit = lease.unit().id, error, "a unit can't be read");
+            Ok(match lease.refuse(&error).await {
                 Ok(()) => Ended::Refused,
                 Err(lost) => Ended::Lost(lost),
             })
@@ -114,7 +118,9 @@ pub(crate) async fn transfer(context: &Arc<Context>, lease: Lease) -> Result<End
                 Stopped::Read(error) => error.into(),
                 Stopped::Run(error) => error,
                 Stopped::Lease(error) => error.into(),
-                Stopped::Lost(_) | Stopped::Draining => return Ok(Ended::Released),
+                Stopped::Lost(_) | Stopped::Draining | Stopped::Damaged(_) => {
+                    return Ok(Ended::Released);
+                }
             };
             // Others may do better, and needn't wait for the end of the lease.
             let _ = lease.release().await;
@@ -142,30 +148,46 @@ struct UnderWay {
 }
 
 impl Transfer<'_> {
-    /// Everything from the lease's position on; what the last checkpoint doesn't have yet comes back.
-    async fn run(&mut self) -> Result<crate::accounts::Accounts, Stopped> {
+    /// Everything from the lease's position on.
+    async fn run(&mut self) -> Result<(), Stopped> {
         let (unit, settings) = (self.lease.unit(), &self.context.settings);
         let plan = self.context.targets.of(&unit.index).map_err(RunError::from)?;
-        let shard = self.context.shard(&unit.index, unit.shard).await?;
+        let shard = match self.context.shard(&unit.index, unit.shard).await {
+            Err(RunError::Read(error)) if !error.is_transient() => {
+                return Err(Stopped::Damaged(error.to_string()));
+            }
+            opened => opened?,
+        };
         let mut from = self.lease.position();
         let first = from.map_or(unit.segments.start, |from| from.segment);
         let mut batches = Batches::new(plan, settings.versioning, &settings.read.source);
+        let mut damaged = Vec::new();
         for ordinal in first..unit.segments.end {
             let at = from.take().filter(|from| from.segment == ordinal);
-            self.segment(&shard, ordinal, at, &mut batches).await?;
+            match self.segment(&shard, ordinal, at, &mut batches).await {
+                // What the others have is not to be missing as well.
+                Err(Stopped::Read(error)) if !error.is_transient() => {
+                    damaged.push(error.to_string());
+                }
+                other => other?,
+            }
         }
         let rest = batches.take();
-        if !rest.batch.is_empty() || !rest.unread.is_empty() {
-            self.send(rest, plan).await?;
-            while let Some(next) = self.under_way.pop_front() {
-                self.settle(next, &shard).await?;
-            }
-            return Ok(batches.take().accounts);
+        if rest.position.is_some() {
+            self.send(rest, plan, &shard).await?;
         }
+        self.settle_all(&shard).await?;
+        match damaged.is_empty() {
+            true => Ok(()),
+            false => Err(Stopped::Damaged(damaged.join("; "))),
+        }
+    }
+
+    async fn settle_all(&mut self, shard: &Shard) -> Result<(), Stopped> {
         while let Some(next) = self.under_way.pop_front() {
-            self.settle(next, &shard).await?;
+            self.settle(next, shard).await?;
         }
-        Ok(rest.accounts)
+        Ok(())
     }
 
     async fn segment(
@@ -178,14 +200,9 @@ impl Transfer<'_> {
         let plan = self.context.targets.of(shard.index()).map_err(RunError::from)?;
         let mut segment = Segment::open(shard, ordinal, from).await?;
         while segment.advance(shard).await? {
-            segment
-                .each(|position, entry| -> Result<(), std::convert::Infallible> {
-                    batches.add(position, entry);
-                    Ok(())
-                })
-                .unwrap_or_default();
+            segment.each(|position, entry| batches.add(position, entry));
             if batches.bytes() >= self.context.sender.batch_bytes() {
-                self.send(batches.take(), plan).await?;
+                self.send(batches.take(), plan, shard).await?;
             }
             while self.under_way.front().is_some_and(|first| first.sending.is_finished())
                 || self.under_way.len() > self.context.sender.connections() as usize
@@ -194,17 +211,29 @@ impl Transfer<'_> {
                 self.settle(first, shard).await?;
             }
             if self.context.shutdown.is_draining() {
-                while let Some(next) = self.under_way.pop_front() {
-                    self.settle(next, shard).await?;
-                }
+                self.settle_all(shard).await?;
                 return Err(Stopped::Draining);
             }
         }
         Ok(())
     }
 
-    async fn send(&mut self, filled: Filled, plan: &IndexPlan) -> Result<(), Stopped> {
-        let memory = self.context.memory(filled.batch.bytes()).await;
+    async fn send(
+        &mut self,
+        filled: Filled,
+        plan: &IndexPlan,
+        shard: &Shard,
+    ) -> Result<(), Stopped> {
+        let bytes = filled.batch.bytes();
+        let memory = loop {
+            if let Some(memory) = self.context.memory_now(bytes) {
+                break Some(memory);
+            }
+            let Some(first) = self.under_way.pop_front() else {
+                break self.context.memory(bytes).await;
+            };
+            self.settle(first, shard).await?;
+        };
         let (sender, batch) = (self.context.sender.clone(), filled.batch.clone());
         let superseded = plan.is_superseded();
         let sending = tokio::spawn(async move {

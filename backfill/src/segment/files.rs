@@ -131,14 +131,15 @@ impl<'s> Files<'s> {
             return Ok(Blocks::Here(Some(rest)));
         }
         let range = (file.range.start + offset).min(file.range.end)..file.range.end;
-        Ok(Blocks::Streamed(self.shard.stored().stream_range(file.file, range)?))
+        let blocks = self.shard.stored().stream_range(file.file, range)?;
+        Ok(Blocks::Streamed(Box::new(blocks)))
     }
 }
 
 /// A file's bytes, in order.
 pub(super) enum Blocks {
     Here(Option<Bytes>),
-    Streamed(snapshot::Blocks),
+    Streamed(Box<snapshot::Blocks>),
 }
 
 impl Blocks {
