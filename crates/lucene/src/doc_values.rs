@@ -321,7 +321,8 @@ impl Entry<'_, '_> {
         if index_shift > 30 {
             return Err(self.input.corrupt(format!("an index of 2^{index_shift} terms")));
         }
-        self.monotonic(1 + count.div_ceil(1 << index_shift), block_shift)?;
+        let indexed = count.div_ceil(1 << index_shift);
+        self.monotonic(indexed.saturating_add(1), block_shift)?;
         self.input.skip(4 * 8)
     }
 }

@@ -6,7 +6,7 @@
 //!        · i64 doc values generation · map attributes · [points] · [vectors]
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     LuceneError, SegmentCommit, header,
@@ -20,6 +20,9 @@ const SOFT_DELETES_FLAG: u8 = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields {
     fields: Vec<Field>,
+    /// Where in `fields` each number and each name is.
+    by_number: HashMap<u32, usize>,
+    by_name: HashMap<String, usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,15 +138,26 @@ impl Fields {
         let count = i64::from(input.vint()?);
         let count = input.checked_count(count, 12)?;
         let mut fields = Vec::with_capacity(count);
-        for _ in 0..count {
-            fields.push(field(&mut input, &layout)?);
+        let mut by_number = HashMap::with_capacity(count);
+        let mut by_name = HashMap::with_capacity(count);
+        for at in 0..count {
+            let field = field(&mut input, &layout)?;
+            let is_known = by_number.insert(field.number, at).is_some()
+                || by_name.insert(field.name.clone(), at).is_some();
+            if is_known {
+                let (name, number) = (field.name, field.number);
+                return Err(
+                    input.corrupt(format!("field {name:?}, number {number}, is there twice"))
+                );
+            }
+            fields.push(field);
         }
         input.end()?;
-        Ok(Self { fields })
+        Ok(Self { fields, by_number, by_name })
     }
 
     pub fn named(&self, name: &str) -> Option<&Field> {
-        self.fields.iter().find(|field| field.name == name)
+        self.fields.get(*self.by_name.get(name)?)
     }
 
     /// The field of soft deletes, by its flag or its name.
@@ -152,7 +166,7 @@ impl Fields {
     }
 
     pub(crate) fn numbered(&self, number: u32) -> Option<&Field> {
-        self.fields.iter().find(|field| field.number == number)
+        self.fields.get(*self.by_number.get(&number)?)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Field> {

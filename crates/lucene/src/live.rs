@@ -89,10 +89,10 @@ impl Bits {
         removed
     }
 
+    /// No bit is set behind the last one.
     pub(crate) fn is_within(&self) -> bool {
-        let mut tail = self.clone();
-        tail.clear_tail();
-        tail.words == self.words
+        let used = self.length % 64;
+        used == 0 || self.words.last().is_none_or(|last| last >> used == 0)
     }
 }
 
@@ -113,8 +113,12 @@ pub fn parse_live(
     } else {
         live_docs(file, bytes, segment, documents)?
     };
+    if !bits.is_within() {
+        let what = "a document is alive that isn't there";
+        return Err(Input::new(file, bytes).corrupt(what));
+    }
     let dead = documents - bits.count();
-    if dead != segment.deleted || !bits.is_within() {
+    if dead != segment.deleted {
         return Err(LuceneError::Count {
             segment: segment.name.clone(),
             what: "the number of deleted documents",

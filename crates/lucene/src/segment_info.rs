@@ -56,7 +56,14 @@ impl SegmentInfo {
             input.skip(12)?;
         }
         let documents = number(&mut input)?;
-        let compound = input.byte()? == 1;
+        if documents > MOST_DOCUMENTS {
+            return Err(input.corrupt(format!("{documents} documents are more than a segment has")));
+        }
+        let compound = match input.byte()? {
+            1 => true,
+            0xFF => false,
+            other => return Err(input.corrupt(format!("{other} is neither compound nor not"))),
+        };
         if segment.deleted > documents || segment.soft_deleted > documents - segment.deleted {
             return Err(LuceneError::Count {
                 segment: segment.name.clone(),
@@ -68,11 +75,29 @@ impl SegmentInfo {
         Ok(Self { documents, compound, version })
     }
 
+    /// Checks the number of documents against the length of their stored fields, so that nothing is allocated
+    /// for documents that can't be there: 4,096 without any field, which is as many as a chunk has, take 7 bytes.
+    pub fn check_length(&self, segment: &SegmentCommit, fdt: u64) -> Result<(), LuceneError> {
+        let most = fdt.saturating_mul(4096 / 7);
+        if u64::from(self.documents) <= most {
+            return Ok(());
+        }
+        Err(LuceneError::Count {
+            segment: segment.name.clone(),
+            what: "the number of documents that its stored fields have room for",
+            said: self.documents.into(),
+            found: most,
+        })
+    }
+
     /// Before Lucene 5 deletions are in `.del` files.
     pub fn is_legacy(&self) -> bool {
         self.version.0 < 5
     }
 }
+
+/// Lucene's own limit.
+const MOST_DOCUMENTS: u32 = i32::MAX as u32 - 128;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {

@@ -29,6 +29,8 @@ pub struct Column {
     next_block: u64,
     /// How many values are before `document`.
     at: (u32, u64),
+    /// The length of what was asked for last: a shorter answer would put all that follows out of place.
+    asked: u64,
 }
 
 impl Column {
@@ -46,7 +48,16 @@ impl Column {
         } else if entry.block_shift.is_some_and(|shift| shift > 14) {
             return Err(nowhere.corrupt("blocks of values are larger than any known"));
         }
-        Ok(Self { file, entry, present, first: 0, window: Vec::new(), next_block: 0, at: (0, 0) })
+        Ok(Self {
+            file,
+            entry,
+            present,
+            first: 0,
+            window: Vec::new(),
+            next_block: 0,
+            at: (0, 0),
+            asked: 0,
+        })
     }
 
     /// How many values come before that of `document`.
@@ -66,6 +77,12 @@ impl Column {
     /// Which bytes of the `.dvd` to [`Column::supply`] before the numbers of these documents can be had;
     /// `None`: they can.
     pub fn wants(&mut self, documents: Range<u32>) -> Option<Range<u64>> {
+        let range = self.next_range(documents)?;
+        self.asked = range.end - range.start;
+        Some(range)
+    }
+
+    fn next_range(&mut self, documents: Range<u32>) -> Option<Range<u64>> {
         let (from, to) = (self.ordinal(documents.start), self.ordinal(documents.end));
         let to = to.min(self.entry.values);
         if from < self.first {
@@ -99,6 +116,11 @@ impl Column {
 
     /// Takes the bytes that [`Column::wants`] asked for.
     pub fn supply(&mut self, bytes: &[u8]) -> Result<(), LuceneError> {
+        let asked = std::mem::take(&mut self.asked);
+        if asked == 0 || bytes.len() as u64 != asked {
+            let nowhere = Input::at_offset(&self.file, &[], self.entry.offset, self.entry.order);
+            return Err(nowhere.truncated(asked as usize));
+        }
         if self.entry.block_shift.is_some() {
             return self.supply_blocks(bytes);
         }
@@ -131,7 +153,12 @@ impl Column {
             if count == 0 || input.rest() == 0 {
                 break;
             }
-            let Ok((bits, minimum, packed)) = block(&mut input, count) else { break };
+            let (bits, minimum, packed) = match block(&mut input, count) {
+                Ok(block) => block,
+                // It goes on behind this window.
+                Err(error) if error.is_truncated() && taken > 0 => break,
+                Err(error) => return Err(error),
+            };
             for at in 0..count as usize {
                 let packed = match bits {
                     0 => 0,
@@ -141,10 +168,6 @@ impl Column {
                 self.window.push(value);
             }
             taken = input.at();
-        }
-        if taken == 0 {
-            let mut input = Input::at_offset(&file, bytes, base, self.entry.order);
-            return Err(block(&mut input, 1).err().unwrap_or_else(|| input.truncated(1)));
         }
         self.next_block += taken as u64;
         Ok(())

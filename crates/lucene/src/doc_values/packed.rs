@@ -6,9 +6,10 @@ use crate::input::Order;
 /// The widths that are written.
 pub(super) const WIDTHS: [u8; 14] = [1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64];
 
-/// Bytes that `count` integers take.
+/// Bytes that `count` integers take; a count from outside may be any.
 pub(super) fn bytes(count: u64, bits: u8) -> u64 {
-    (count * u64::from(bits)).div_ceil(8)
+    let bytes = (u128::from(count) * u128::from(bits)).div_ceil(8);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// The integer number `at` of `bytes`; `None`: it isn't in there.

@@ -24,10 +24,16 @@ pub enum Present {
 
 impl NumericEntry {
     /// The bytes of the `.dvd` that [`NumericEntry::present`] needs; `None`: none are needed.
+    ///
+    /// Never more than so many documents can take, whatever length the entry says: what lies behind the
+    /// blocks is a table for jumping over them.
     pub fn present_range(&self) -> Option<Range<u64>> {
+        // A block of one document takes 6 bytes, and in none does a document take more; the end takes 6 too.
+        const BLOCKS: u64 = (1 << 15) * (4 + 1024 + 8192);
         let offset = u64::try_from(self.present.offset).ok()?;
         let length = u64::try_from(self.present.length).ok()?;
-        Some(offset..offset.saturating_add(length))
+        let most = self.values.saturating_mul(6).min(BLOCKS) + 6;
+        Some(offset..offset.saturating_add(length.min(most)))
     }
 
     /// Which of the segment's documents have a value, from the bytes of [`NumericEntry::present_range`].
@@ -67,7 +73,7 @@ fn blocks(
     const END: u16 = 0x7FFF;
     const DENSE: usize = 4096;
     let mut bits = Bits::zeros(documents);
-    let mut expected = 0;
+    let mut expected = 0u32;
     loop {
         let block = input.i16()? as u16;
         let count = usize::from(input.i16()? as u16) + 1;
@@ -75,10 +81,10 @@ fn blocks(
             break;
         }
         let first = u32::from(block) << 16;
-        if block < expected || first >= documents {
+        if u32::from(block) < expected || first >= documents {
             return Err(input.corrupt(format!("block {block} of documents is out of place")));
         }
-        expected = block + 1;
+        expected = u32::from(block) + 1;
         if count == 1 << 16 {
             // A whole block of documents: the last one can't be longer than the segment.
             if documents - first < 1 << 16 {
@@ -102,11 +108,13 @@ fn blocks(
             if let Some(power) = rank_power {
                 input.skip(1024 >> (power - 7))?;
             }
-            let before = bits.count();
-            for word in 0..1024 {
-                bits.set_word((first / 64) as usize + word, input.i64()? as u64);
+            let mut set = 0;
+            for at in 0..1024 {
+                let word = input.i64()? as u64;
+                set += word.count_ones() as usize;
+                bits.set_word((first / 64) as usize + at, word);
             }
-            if (bits.count() - before) as usize != count {
+            if set != count {
                 return Err(input.corrupt("a block has other documents than its count says"));
             }
         }

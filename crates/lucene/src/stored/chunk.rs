@@ -5,7 +5,12 @@
 //! ```
 //! A chunk whose documents have no field at all is real: children of nested documents are such.
 
-use super::{compression::Decompressor, format::Format, ints, lz4::SLACK};
+use super::{
+    compression::Decompressor,
+    format::{Compression, Format},
+    ints,
+    lz4::SLACK,
+};
 use crate::{LuceneError, input::Input};
 
 /// More documents than any writer puts into a chunk (4,096).
@@ -60,7 +65,8 @@ impl Decoded {
         }
         let token = input.vint()?;
         let documents = (token >> format.token_shift) as usize;
-        let left = (expected.documents - expected.first) as usize;
+        // A place that was kept elsewhere may name a document behind the last.
+        let left = expected.documents.saturating_sub(expected.first) as usize;
         if documents == 0 || documents > left.min(MOST_DOCUMENTS) {
             return Err(input.corrupt(format!("{documents} documents in a chunk, {left} are left")));
         }
@@ -77,11 +83,14 @@ impl Decoded {
             Some(size) if format.token_shift > 0 && token & 1 == 1 => size,
             _ => total,
         };
-        self.make_room(input, total)?;
+        self.make_room(input, total, format.compression)?;
+        let data = input.clone();
         let mut begin = 0;
         loop {
             let end = total.min(begin + unit);
-            decompressor.unit(input, &mut self.bytes, begin..end)?;
+            decompressor
+                .unit(input, &mut self.bytes, begin..end)
+                .map_err(|error| bounded(error, &data, total, unit))?;
             begin = end;
             if begin == total {
                 return Ok(());
@@ -89,19 +98,36 @@ impl Decoded {
         }
     }
 
-    /// Grows by what the input can hold: compression makes nothing more than some thousand times smaller, and a
-    /// length that the bytes at hand can't make up is damage, not a reason to allocate.
-    fn make_room(&mut self, input: &Input<'_>, total: usize) -> Result<(), LuceneError> {
-        const MOST_COMPRESSED: usize = 1 << 17;
+    /// Grows by what the input can hold: a length that the bytes at hand can't make up is damage, or calls for
+    /// more bytes first, and is no reason to allocate.
+    fn make_room(
+        &mut self,
+        input: &Input<'_>,
+        total: usize,
+        compression: Compression,
+    ) -> Result<(), LuceneError> {
         if self.bytes.len() >= total + SLACK {
             return Ok(());
         }
-        if total / MOST_COMPRESSED > input.rest() {
-            return Err(input.truncated(total / MOST_COMPRESSED));
+        let least = total / compression.at_most();
+        if least > input.rest() {
+            return Err(input.truncated(least));
         }
         self.bytes.resize(total + SLACK, 0);
         Ok(())
     }
+}
+
+/// Asks for more bytes only as long as there is a way to compress so badly; a length that goes beyond is damage,
+/// and waiting for what it says would hold the file.
+fn bounded(error: LuceneError, data: &Input<'_>, total: usize, unit: usize) -> LuceneError {
+    let LuceneError::Truncated { wanted, .. } = error else { return error };
+    let units = total / unit.max(1) + 1;
+    let most = (2 * total as u64).saturating_add(4096).saturating_add(64 * units as u64);
+    if (data.rest() as u64).saturating_add(wanted) <= most {
+        return error;
+    }
+    data.corrupt(format!("{total} bytes of documents can't be so long when they are compressed"))
 }
 
 /// The documents of a chunk, decompressed.

@@ -29,12 +29,17 @@ enum Role {
 /// The roles of a segment's fields, by number.
 #[derive(Clone, Debug, Default)]
 pub struct FieldRoles {
-    by_number: Vec<Option<Role>>,
+    near: Vec<Option<Role>>,
+    /// Those of larger numbers than [`NEAR`], one for each role at most.
+    far: Vec<(u32, Role)>,
 }
+
+/// Elasticsearch's own fields have small numbers: those are found by one look.
+const NEAR: usize = 1 << 10;
 
 impl FieldRoles {
     pub fn of(fields: &Fields) -> Self {
-        let mut by_number = Vec::new();
+        let mut roles = Self::default();
         for field in fields.iter() {
             let role = match field.name.as_str() {
                 "_id" => Role::Id,
@@ -48,18 +53,24 @@ impl FieldRoles {
                 _ => continue,
             };
             let at = field.number as usize;
-            // Elasticsearch's own fields have small numbers; a large one is found all the same, at a price.
-            if by_number.len() <= at {
-                by_number.resize(at + 1, None);
+            if at >= NEAR {
+                roles.far.push((field.number, role));
+                continue;
             }
-            by_number[at] = Some(role);
+            if roles.near.len() <= at {
+                roles.near.resize(at + 1, None);
+            }
+            roles.near[at] = Some(role);
         }
-        Self { by_number }
+        roles
     }
 
     #[inline]
     fn get(&self, number: u64) -> Option<Role> {
-        self.by_number.get(usize::try_from(number).ok()?).copied().flatten()
+        if let Some(role) = self.near.get(number as usize) {
+            return *role;
+        }
+        self.far.iter().find(|(far, _)| u64::from(*far) == number).map(|(_, role)| *role)
     }
 }
 

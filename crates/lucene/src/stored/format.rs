@@ -24,6 +24,20 @@ pub(crate) enum Compression {
     ZstdBlocks,
 }
 
+impl Compression {
+    /// How many times shorter it makes bytes, at most.
+    pub(super) fn at_most(self) -> usize {
+        match self {
+            // A length goes on by 255 with each byte.
+            Self::Lz4 | Self::Lz4Dictionary => 256,
+            // 258 bytes take two bits.
+            Self::Deflate | Self::DeflateDictionary => 1032,
+            // A block of 128 KiB takes four bytes.
+            Self::Zstd | Self::ZstdDictionary | Self::ZstdBlocks => 1 << 15,
+        }
+    }
+}
+
 /// How the numbers of stored fields and the lengths of documents lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Integers {
