@@ -2,10 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    Change, mapping,
-    rules::{self, SettingRule},
-};
+use crate::{Change, Target, mapping, report::Rules, settings};
 
 /// What a target index says of where it came from: `mappings._meta.godwit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,20 +35,27 @@ pub struct Transformed {
 /// Turns `{"settings", "mappings", "aliases"}` (of `GET /index`, or of a captured `PUT /index`) into a body
 /// with which the target creates the same index. The number of shards and routing shards stays.
 pub fn index_body(definition: &Map<String, Value>, origin: Option<&Origin>) -> Transformed {
-    let mut changes = Vec::new();
+    let mut rules = Rules::new(None, Target::default());
+    let body = body(definition, origin, &mut rules);
+    Transformed { body: Value::Object(body), changes: rules.changes }
+}
+
+/// The same by given rules.
+pub(crate) fn body(
+    definition: &Map<String, Value>,
+    origin: Option<&Origin>,
+    rules: &mut Rules,
+) -> Map<String, Value> {
     let mut body = Map::new();
     if let Some(Value::Object(settings)) = definition.get("settings") {
-        body.insert("settings".into(), Value::Object(self::settings(settings, &mut changes)));
+        body.insert("settings".into(), Value::Object(settings::transform(settings, rules)));
     }
     let mut mappings = match definition.get("mappings") {
-        Some(Value::Object(mappings)) => mapping::transform(mappings, &mut changes),
+        Some(Value::Object(mappings)) => mapping::transform(mappings, rules),
         _ => Map::new(),
     };
     if let Some(origin) = origin {
-        let meta = mappings.entry("_meta").or_insert_with(|| json!({}));
-        if let Some(meta) = meta.as_object_mut() {
-            meta.insert("godwit".into(), origin.to_json());
-        }
+        mark(&mut mappings, origin);
     }
     if !mappings.is_empty() {
         body.insert("mappings".into(), Value::Object(mappings));
@@ -59,40 +63,39 @@ pub fn index_body(definition: &Map<String, Value>, origin: Option<&Origin>) -> T
     if let Some(aliases @ Value::Object(_)) = definition.get("aliases") {
         body.insert("aliases".into(), aliases.clone());
     }
-    Transformed { body: Value::Object(body), changes }
+    body
+}
+
+/// Says in a mapping where its index came from.
+pub(crate) fn mark(mappings: &mut Map<String, Value>, origin: &Origin) {
+    let meta = mappings.entry("_meta").or_insert_with(|| json!({}));
+    if !meta.is_object() {
+        *meta = json!({});
+    }
+    if let Some(meta) = meta.as_object_mut() {
+        meta.insert("godwit".into(), origin.to_json());
+    }
 }
 
 /// Turns a mapping (of `GET /index` or of a captured `PUT /index/_mapping`) into one that the target takes.
 /// `_meta` is left out: it names what the target index is and must not be overwritten.
 pub fn mapping_body(mappings: &Map<String, Value>) -> (Map<String, Value>, Vec<Change>) {
-    let mut changes = Vec::new();
-    let mut mapping = mapping::transform(mappings, &mut changes);
+    let mut rules = Rules::new(None, Target::default());
+    let mut mapping = mapping::transform(mappings, &mut rules);
     mapping.remove("_meta");
-    (mapping, changes)
+    (mapping, rules.changes)
 }
 
 /// Turns the body of a captured `PUT /index/_settings` into one that the target takes; `None` when nothing of
 /// it is left.
 pub fn settings_body(body: &Map<String, Value>) -> (Option<Map<String, Value>>, Vec<Change>) {
-    let mut changes = Vec::new();
-    // Unlike in a definition, a null here resets a setting and has to stay.
-    let mut kept = Map::new();
     let body = match body.get("settings") {
         Some(Value::Object(inner)) if body.len() == 1 => inner,
         _ => body,
     };
-    let mut flat = Vec::new();
-    flatten("", body, &mut flat);
-    for (name, value) in flat {
-        let bare = name.strip_prefix("index.").unwrap_or(&name);
-        match rules::setting(bare) {
-            Some(rule) => changes.push(change(bare, rule)),
-            None => {
-                kept.insert(format!("index.{bare}"), value.clone());
-            }
-        }
-    }
-    ((!kept.is_empty()).then_some(kept), changes)
+    let mut rules = Rules::new(None, Target::default());
+    let kept = settings::apply(body, settings::Of::Update, &mut rules);
+    ((!kept.is_empty()).then_some(kept), rules.changes)
 }
 
 /// Turns the body of a captured legacy, composable or component template into one that the target takes.
@@ -110,40 +113,6 @@ pub fn template_body(body: &Map<String, Value>) -> Transformed {
     }
     changes.extend(made.changes);
     Transformed { body: Value::Object(template), changes }
-}
-
-/// Applies the rules to settings in any of the forms that clusters take: nested, dotted, with and without
-/// `index.` in front.
-fn settings(settings: &Map<String, Value>, changes: &mut Vec<Change>) -> Map<String, Value> {
-    let mut flat = Vec::new();
-    flatten("", settings, &mut flat);
-    let mut kept = Map::new();
-    for (name, value) in flat {
-        let bare = name.strip_prefix("index.").unwrap_or(&name);
-        match rules::setting(bare) {
-            Some(rule) => changes.push(change(bare, rule)),
-            // A null means "the default", which is what leaving it out says too.
-            None if value.is_null() => {}
-            None => {
-                kept.insert(format!("index.{bare}"), value.clone());
-            }
-        }
-    }
-    kept
-}
-
-fn change(bare: &str, (rule, why): (SettingRule, &'static str)) -> Change {
-    Change { path: format!("settings.index.{bare}"), why, deferred: rule == SettingRule::Defer }
-}
-
-fn flatten<'a>(prefix: &str, object: &'a Map<String, Value>, flat: &mut Vec<(String, &'a Value)>) {
-    for (key, value) in object {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            Value::Object(inner) => flatten(&name, inner, flat),
-            _ => flat.push((name, value)),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -210,6 +179,8 @@ mod tests {
         let (kept, changes) =
             settings_body(&object(json!({"settings": {"default_pipeline": "p"}})));
         assert_eq!((kept, changes.len()), (None, 1));
+        let (kept, _) = settings_body(&object(json!({"index.blocks.write": true})));
+        assert_eq!(kept.map(Value::Object), Some(json!({"index.blocks.write": true})));
     }
 
     #[test]

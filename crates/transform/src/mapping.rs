@@ -1,114 +1,136 @@
-//! Mappings: types taken away, field types renamed.
+//! Mappings: types taken away, fields turned into what the target has.
 
-use serde_json::{Map, Value};
+mod dates;
+mod kinds;
+mod parameters;
+mod root;
+mod strings;
+mod takes;
+mod templates;
 
-use crate::{Change, rules};
+use serde_json::{Map, Value, json};
 
-/// Keys that stand at the top of a mapping without a type.
-const ROOT_KEYS: &[&str] = &[
-    "properties",
-    "dynamic",
-    "dynamic_templates",
-    "date_detection",
-    "numeric_detection",
-    "dynamic_date_formats",
-    "runtime",
-    "enabled",
-    "_meta",
-    "_routing",
-    "_source",
-    "_all",
-    "_field_names",
-    "_data_stream_timestamp",
-    "_size",
-    "_index",
-    "_type",
-    "_id",
-    "_parent",
-];
+use crate::report::Rules;
 
-/// Transforms a whole mapping.
-pub(crate) fn transform(
-    mappings: &Map<String, Value>,
-    changes: &mut Vec<Change>,
-) -> Map<String, Value> {
-    let mut mapping = match single_type(mappings) {
+/// Transforms a whole mapping, with or without the name of a type around it.
+pub(crate) fn transform(mappings: &Map<String, Value>, rules: &mut Rules) -> Map<String, Value> {
+    match root::single_type(mappings) {
         Some((name, inner)) => {
-            changes.push(Change {
-                path: format!("mappings.{name}"),
-                why: "mappings have no types any more",
-                deferred: false,
-            });
-            inner.clone()
+            rules.changed(format!("mappings.{name}"), "mappings have no types any more");
+            typeless(inner, rules)
         }
-        None => mappings.clone(),
-    };
-    for gone in ["_all", "_parent"] {
-        if mapping.remove(gone).is_some() {
-            changes.push(Change {
-                path: format!("mappings.{gone}"),
-                why: "removed in version 7",
-                deferred: false,
-            });
-        }
+        None => typeless(mappings, rules),
     }
-    fields("mappings", &mut mapping, changes);
+}
+
+/// Transforms a mapping that has no type around it.
+pub(crate) fn typeless(mapping: &Map<String, Value>, rules: &mut Rules) -> Map<String, Value> {
+    let mut mapping = mapping.clone();
+    root::transform(&mut mapping, rules);
+    members("mappings", &mut mapping, rules);
     mapping
 }
 
-/// `{"doc": {"properties": …}}` of versions before 7: the only key is a type's name.
-fn single_type(mappings: &Map<String, Value>) -> Option<(&str, &Map<String, Value>)> {
-    let mut keys = mappings.iter();
-    let (name, value) = keys.next()?;
-    if keys.next().is_some() || ROOT_KEYS.contains(&name.as_str()) {
-        return None;
+/// The fields below a mapping, an object or a field.
+fn members(path: &str, object: &mut Map<String, Value>, rules: &mut Rules) {
+    for (group, multi) in [("properties", false), ("fields", true)] {
+        let Some(Value::Object(members)) = object.get_mut(group) else { continue };
+        members.retain(|name, member| {
+            let path = format!("{path}.{group}.{name}");
+            if name.is_empty() || name.starts_with('.') || name.contains("..") {
+                rules.refuse(path, "the target takes no empty names of fields");
+                return false;
+            }
+            let Value::Object(member) = member else { return true };
+            unfold(&path, name, member, rules);
+            field(&path, member, multi, rules)
+        });
     }
-    value.as_object().map(|inner| (name.as_str(), inner))
 }
 
-fn fields(path: &str, object: &mut Map<String, Value>, changes: &mut Vec<Change>) {
-    for group in ["properties", "fields"] {
-        let Some(Value::Object(members)) = object.get_mut(group) else { continue };
-        for (name, field) in members {
-            let Value::Object(field) = field else { continue };
-            let path = format!("{path}.{group}.{name}");
-            rename_type(&path, field, changes);
-            fields(&path, field, changes);
-        }
+/// One field and those below it. `false`: it has to go.
+fn field(path: &str, field: &mut Map<String, Value>, multi: bool, rules: &mut Rules) -> bool {
+    if !field.contains_key("type") && !field.contains_key("properties") {
+        field.insert("type".into(), json!("object"));
     }
-    if let Some(Value::Array(templates)) = object.get_mut("dynamic_templates") {
-        for template in templates.iter_mut().filter_map(Value::as_object_mut) {
-            for (name, rule) in template {
-                if let Some(Value::Object(field)) = rule.get_mut("mapping") {
-                    rename_type(&format!("{path}.dynamic_templates.{name}"), field, changes);
+    dates::field(path, field, rules);
+    strings::split(path, field, rules);
+    completion(path, field, rules);
+    if !kinds::replace(path, field, multi, rules) {
+        return false;
+    }
+    parameters::normalize(path, field, rules);
+    root::dynamic(path, field, rules);
+    // What OpenSearch has said of its own fields, an OpenSearch knows, whatever is added to it.
+    if rules.created.is_some_and(|created| created.flavour == crate::Flavour::Elasticsearch) {
+        takes::keep_known(path, field, rules);
+    }
+    if multi && field.remove("copy_to").is_some() {
+        rules.changed(format!("{path}.copy_to"), "a multi-field can't be copied from");
+    }
+    members(path, field, rules);
+    true
+}
+
+/// `multi_field` of Elasticsearch 1: the field under its own name is the main one.
+fn unfold(path: &str, name: &str, field: &mut Map<String, Value>, rules: &mut Rules) {
+    if field.get("type").is_none_or(|kind| kind != "multi_field") {
+        return;
+    }
+    rules.changed(path, "a multi_field is its main field with others below it");
+    let mut fields = match field.remove("fields") {
+        Some(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let main = match fields.remove(name) {
+        Some(Value::Object(main)) => main,
+        // Nothing was indexed under the name itself.
+        _ => Map::from_iter([("type".into(), json!("string")), ("index".into(), json!("no"))]),
+    };
+    *field = main;
+    if !fields.is_empty() {
+        field.insert("fields".into(), Value::Object(fields));
+    }
+}
+
+/// `context` of Elasticsearch 1 and 2 → `contexts`.
+fn completion(path: &str, field: &mut Map<String, Value>, rules: &mut Rules) {
+    if field.get("type").is_none_or(|kind| kind != "completion") {
+        return;
+    }
+    if field.get("payloads").and_then(parameters::boolean) == Some(true) {
+        rules.refuse(
+            format!("{path}.payloads"),
+            "documents whose suggestions carry a payload are refused",
+        );
+    }
+    let Some(Value::Object(context)) = field.remove("context") else { return };
+    let contexts: Vec<Value> = context
+        .into_iter()
+        .map(|(name, context)| {
+            let mut made = Map::from_iter([("name".to_owned(), json!(name))]);
+            for key in ["type", "path", "precision"] {
+                if let Some(value) = context.get(key) {
+                    made.insert(key.into(), value.clone());
                 }
             }
-        }
-    }
-}
-
-fn rename_type(path: &str, field: &mut Map<String, Value>, changes: &mut Vec<Change>) {
-    let Some(Value::String(kind)) = field.get_mut("type") else { return };
-    let Some((_, to, why)) = rules::FIELD_TYPES.iter().find(|(from, ..)| from == kind) else {
-        return;
-    };
-    *kind = (*to).to_owned();
-    // flat_object takes none of the parameters that flattened took.
-    field.retain(|key, _| key == "type");
-    changes.push(Change { path: path.to_owned(), why, deferred: false });
+            Value::Object(made)
+        })
+        .collect();
+    field.insert("contexts".into(), Value::Array(contexts));
+    rules.changed(format!("{path}.context"), "contexts are a list now, without defaults");
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::{Target, Version};
 
     fn check(from: Value, to: &Value, changed: usize) {
-        let mut changes = Vec::new();
+        let mut rules = Rules::new(Some(Version::elasticsearch(1, 7)), Target::default());
         let from = from.as_object().cloned().unwrap_or_default();
-        assert_eq!(&Value::Object(transform(&from, &mut changes)), to);
-        assert_eq!(changes.len(), changed, "{changes:?}");
+        assert_eq!(&Value::Object(transform(&from, &mut rules)), to);
+        assert_eq!(rules.changes.len(), changed, "{:?}", rules.changes);
     }
 
     #[test]
@@ -121,7 +143,7 @@ mod tests {
         check(
             json!({"properties": {"o": {"properties": {"f": {"type": "flattened", "depth_limit": 3}}}}}),
             &json!({"properties": {"o": {"properties": {"f": {"type": "flat_object"}}}}}),
-            1,
+            2,
         );
         check(
             json!({"dynamic_templates": [{"t": {"match": "*", "mapping": {"type": "flattened"}}}]}),
@@ -133,5 +155,48 @@ mod tests {
             &json!({"dynamic": "strict"}),
             1,
         );
+    }
+
+    #[test]
+    fn a_multi_field_has_a_main_field() {
+        check(
+            json!({"properties": {"a": {"type": "multi_field", "path": "just_name", "fields": {
+                "a": {"type": "string"}, "raw": {"type": "string", "index": "not_analyzed"}}}}}),
+            &json!({"properties": {"a": {"type": "text", "fields": {"raw": {"type": "keyword"}}}}}),
+            3,
+        );
+        check(
+            json!({"properties": {"a": {"type": "multi_field", "fields": {"b": {"type": "long"}}}}}),
+            &json!({"properties": {"a": {
+                "type": "keyword", "index": false, "doc_values": false, "fields": {"b": {"type": "long"}}}}}),
+            2,
+        );
+    }
+
+    #[test]
+    fn completions_have_a_list_of_contexts() {
+        check(
+            json!({"properties": {"s": {"type": "completion", "index_analyzer": "simple", "max_input_len": 9,
+                "context": {"c": {"type": "category", "path": "p", "default": "d"}}}}}),
+            &json!({"properties": {"s": {"type": "completion", "analyzer": "simple", "max_input_length": 9,
+                "contexts": [{"name": "c", "type": "category", "path": "p"}]}}}),
+            3,
+        );
+    }
+
+    #[test]
+    fn an_object_without_a_type_gets_one_and_a_nameless_field_is_refused() {
+        check(
+            json!({"properties": {"o": {"dynamic": "yes"}}}),
+            &json!({"properties": {"o": {"type": "object", "dynamic": "true"}}}),
+            1,
+        );
+        let mut rules = Rules::new(None, Target::default());
+        let from = json!({"properties": {"": {"type": "long"}, "a..b": {"type": "long"}}});
+        assert_eq!(
+            Value::Object(transform(from.as_object().unwrap(), &mut rules)),
+            json!({"properties": {}})
+        );
+        assert_eq!(rules.refused.len(), 2);
     }
 }
