@@ -154,9 +154,7 @@ impl Maker {
         let random = &mut self.random;
         let mut items = Vec::new();
         for index in ["logs", "merged", "compressed", "emptied"] {
-            if self.indices.contains(&index) {
-                items.extend(documents::logs(index, round, random));
-            }
+            items.extend(documents::logs(index, round, random));
         }
         items.extend(documents::nested(round, random));
         items.extend(documents::ids(round, random));

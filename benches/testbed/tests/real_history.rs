@@ -26,7 +26,7 @@ fn of<'a>(history: &'a History, index: &'a str) -> Vec<&'a ExpectedDocument> {
 }
 
 fn check_what_all_have(history: &History) {
-    for index in ["logs", "merged", "nested", "ids", "odd", "values"] {
+    for index in ["logs", "merged", "compressed", "nested", "ids", "odd", "values"] {
         assert!(of(history, index).len() > 8, "{index}: {}", of(history, index).len());
     }
     assert!(of(history, "empty").is_empty() && of(history, "emptied").is_empty());
@@ -56,6 +56,9 @@ async fn an_elasticsearch_2_has_types_and_parents() {
     assert_eq!(types, BTreeSet::from(["child", "doc", "mother", "note"]));
     let family = of(&history, "family");
     assert!(family.iter().all(|d| (d.doc_type.as_deref() == Some("child")) == d.parent.is_some()));
+    // A child's routing is its parent unless it brings one.
+    assert!(family.iter().filter(|d| d.parent.is_some()).all(|d| d.routing.is_some()));
+    assert!(family.iter().any(|d| d.parent.is_some() && d.routing != d.parent));
     assert!(history.expected.iter().all(|document| document.seq_no.is_none()));
 }
 

@@ -40,6 +40,11 @@ pub(super) fn all(dialect: Dialect, random: &mut StdRng) -> Vec<(&'static str, V
     if dialect.has_best_compression() {
         let codec = json!({"codec": "best_compression"});
         all.push(("compressed", index(2, codec, &logs)));
+    } else {
+        // Elasticsearch 1 compresses each source by itself instead.
+        let source = json!({"compress": true});
+        let compressed = json!({"properties": log_fields(dialect), "_source": source});
+        all.push(("compressed", index(2, json!({}), &dialect.mappings(compressed))));
     }
     let mut nested = json!({"properties": log_fields(dialect)});
     nested["properties"]["parts"] = json!({
