@@ -61,6 +61,7 @@ fn field(path: &str, field: &mut Map<String, Value>, multi: bool, rules: &mut Ru
     }
     parameters::normalize(path, field, rules);
     root::dynamic(path, field, rules);
+    takes::drop_late(path, field, rules);
     // What OpenSearch has said of its own fields, an OpenSearch knows, whatever is added to it.
     if rules.created.is_some_and(|created| created.flavour == crate::Flavour::Elasticsearch) {
         takes::keep_known(path, field, rules);
@@ -110,7 +111,12 @@ fn completion(path: &str, field: &mut Map<String, Value>, rules: &mut Rules) {
         .map(|(name, context)| {
             let mut made = Map::from_iter([("name".to_owned(), json!(name))]);
             for key in ["type", "path", "precision"] {
-                if let Some(value) = context.get(key) {
+                let value = match context.get(key) {
+                    // Several precisions, the finest last: one is left.
+                    Some(Value::Array(list)) => list.last(),
+                    value => value,
+                };
+                if let Some(value) = value {
                     made.insert(key.into(), value.clone());
                 }
             }
@@ -177,9 +183,11 @@ mod tests {
     fn completions_have_a_list_of_contexts() {
         check(
             json!({"properties": {"s": {"type": "completion", "index_analyzer": "simple", "max_input_len": 9,
-                "context": {"c": {"type": "category", "path": "p", "default": "d"}}}}}),
+                "context": {"c": {"type": "category", "path": "p", "default": "d"},
+                            "g": {"type": "geo", "precision": [1, 5]}}}}}),
             &json!({"properties": {"s": {"type": "completion", "analyzer": "simple", "max_input_length": 9,
-                "contexts": [{"name": "c", "type": "category", "path": "p"}]}}}),
+                "contexts": [{"name": "c", "type": "category", "path": "p"},
+                             {"name": "g", "type": "geo", "precision": 5}]}}}),
             3,
         );
     }

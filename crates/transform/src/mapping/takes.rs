@@ -17,6 +17,19 @@ const ALL: &[&str] = &[
     "store",
 ];
 
+const NUMBER_TYPES: &[&str] = &[
+    "byte",
+    "short",
+    "integer",
+    "long",
+    "unsigned_long",
+    "half_float",
+    "float",
+    "double",
+    "scaled_float",
+];
+const RANGE_TYPES: &[&str] =
+    &["integer_range", "long_range", "float_range", "double_range", "date_range", "ip_range"];
 const NUMBERS: &[&str] =
     &["coerce", "doc_values", "ignore_malformed", "null_value", "scaling_factor", "skip_list"];
 const DATES: &[&str] = &[
@@ -58,20 +71,7 @@ const TAKES: &[(&[&str], &[&str])] = &[
             "split_queries_on_whitespace",
         ],
     ),
-    (
-        &[
-            "byte",
-            "short",
-            "integer",
-            "long",
-            "unsigned_long",
-            "half_float",
-            "float",
-            "double",
-            "scaled_float",
-        ],
-        NUMBERS,
-    ),
+    (NUMBER_TYPES, NUMBERS),
     (&["boolean"], &["doc_values", "null_value"]),
     (&["date", "date_nanos"], DATES),
     (&["ip"], &["doc_values", "ignore_malformed", "null_value"]),
@@ -108,16 +108,38 @@ const TAKES: &[(&[&str], &[&str])] = &[
         &["token_count"],
         &["analyzer", "doc_values", "enable_position_increments", "null_value", "skip_list"],
     ),
-    (
-        &["integer_range", "long_range", "float_range", "double_range", "date_range", "ip_range"],
-        RANGES,
-    ),
+    (RANGE_TYPES, RANGES),
     (&["rank_feature", "rank_features"], &["positive_score_impact"]),
 ];
 
 /// What objects take; nothing of [`ALL`].
 const OBJECT: &[&str] =
     &["type", "dynamic", "enabled", "include_in_parent", "include_in_root", "properties"];
+
+/// Parameters that came late: (types, parameter, the first version of OpenSearch that takes it).
+const LATE: &[(&[&str], &str, (u32, u32))] = &[
+    (&["rank_features"], "positive_score_impact", (2, 12)),
+    (&["date", "date_nanos"], "print_format", (2, 12)),
+    (RANGE_TYPES, "ignore_malformed", (2, 19)),
+    (NUMBER_TYPES, "skip_list", (3, 3)),
+    (&["date", "date_nanos", "token_count"], "skip_list", (3, 3)),
+];
+
+/// Drops what the target's version doesn't take yet, whoever said it.
+pub(super) fn drop_late(path: &str, field: &mut Map<String, Value>, rules: &mut Rules) {
+    let Some(kind) = field.get("type").and_then(Value::as_str).map(str::to_owned) else { return };
+    for (kinds, parameter, since) in LATE {
+        if kinds.contains(&kind.as_str())
+            && !rules.target.at_least(*since)
+            && field.remove(*parameter).is_some()
+        {
+            rules.changed(
+                format!("{path}.{parameter}"),
+                "the target's version takes no such parameter",
+            );
+        }
+    }
+}
 
 fn takes(kind: &str, parameter: &str) -> Option<bool> {
     match kind {
@@ -179,6 +201,21 @@ mod tests {
                     check(field.clone(), field, 0);
                 }
                 check(json!({"type": kind, "of_another": 1}), json!({"type": kind}), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn what_came_late_is_for_late_targets() {
+        for (kinds, parameter, (major, minor)) in LATE {
+            for (target, stays) in
+                [(Target::opensearch(*major, *minor), true), (Target::opensearch(1, 3), false)]
+            {
+                let mut rules = Rules::new(None, target);
+                let mut field = json!({"type": kinds[0], *parameter: true});
+                drop_late("f", field.as_object_mut().unwrap(), &mut rules);
+                assert_eq!(field.get(parameter).is_some(), stays, "{parameter}");
+                assert_eq!(rules.changes.is_empty(), stays, "{parameter}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{field, parameters};
+use super::{field, parameters, unfold};
 use crate::report::Rules;
 
 /// What a value may be found to be, for `match_mapping_type`.
@@ -27,8 +27,10 @@ pub(super) fn transform(path: &str, templates: &mut Value, rules: &mut Rules) {
         for (name, rule) in template {
             let path = format!("{path}.dynamic_templates.{name}");
             let Value::Object(rule) = rule else { continue };
-            for rule in one(&path, rule, rules) {
-                made.push(json!({name.clone(): rule}));
+            for (at, rule) in one(&path, rule, rules).into_iter().enumerate() {
+                // Of two templates of one name the target keeps one.
+                let name = if at == 0 { name.clone() } else { format!("{name}_{}", at + 1) };
+                made.push(json!({name: rule}));
             }
         }
     }
@@ -67,6 +69,7 @@ fn one(path: &str, mut rule: Map<String, Value>, rules: &mut Rules) -> Vec<Map<S
     }
     let matches = rule.get("match_mapping_type").and_then(Value::as_str).unwrap_or("*").to_owned();
     let Some(Value::Object(mapping)) = rule.get_mut("mapping") else { return vec![rule] };
+    unfold(path, "{name}", mapping, rules);
     let open =
         mapping.get("type").is_none_or(|kind| kind == "{dynamic_type}" || kind == "{dynamicType}");
     let word = mapping.get("index").and_then(Value::as_str);
@@ -106,7 +109,12 @@ mod tests {
         let mut rules = Rules::new(Some(Version::elasticsearch(2, 4)), Target::default());
         let mut templates = json!([{"t": from.clone()}]);
         transform("mappings", &mut templates, &mut rules);
-        let made: Vec<_> = templates.as_array().unwrap().iter().map(|t| t["t"].clone()).collect();
+        let made: Vec<_> = templates
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|t| t.as_object().unwrap().values().cloned())
+            .collect();
         assert_eq!(json!(made), to, "{from}");
         assert!(!rules.changes.is_empty());
     }
@@ -132,6 +140,24 @@ mod tests {
             json!({"match": "*", "match_mapping_type": "string", "mapping": {"type": "{dynamic_type}"}}),
             json!([{"match": "*", "match_mapping_type": "string", "mapping": {"type": "text"}}]),
         );
+    }
+
+    #[test]
+    fn a_multi_field_of_a_template_has_a_main_field() {
+        check(
+            json!({"match": "m", "mapping": {"type": "multi_field", "fields": {
+                "{name}": {"type": "string"}, "raw": {"type": "string", "index": "not_analyzed"}}}}),
+            json!([{"match": "m", "mapping": {"type": "text", "fields": {"raw": {"type": "keyword"}}}}]),
+        );
+    }
+
+    #[test]
+    fn several_templates_out_of_one_have_names_of_their_own() {
+        let mut rules = Rules::new(None, Target::default());
+        let mut made =
+            json!([{"t": {"match_mapping_type": ["long", "double"], "mapping": {"type": "long"}}}]);
+        transform("mappings", &mut made, &mut rules);
+        assert!(made[0].get("t").is_some() && made[1].get("t_2").is_some(), "{made}");
     }
 
     #[test]
