@@ -93,7 +93,11 @@ fn one(
     let mut definition = Map::new();
     definition.insert("settings".into(), Value::Object(index.settings.clone()));
     if wanted.aliases && !index.aliases.is_empty() {
-        definition.insert("aliases".into(), Value::Object(index.aliases.clone()));
+        let mut aliases = index.aliases.clone();
+        if name != index.name {
+            several(&mut aliases, &mut rules);
+        }
+        definition.insert("aliases".into(), Value::Object(aliases));
     } else if !wanted.aliases {
         for alias in index.aliases.keys() {
             rules.changed(format!("aliases.{alias}"), "aliases are not asked for");
@@ -125,6 +129,16 @@ fn one(
     }
 }
 
+/// An alias of an index that became several.
+fn several(aliases: &mut Map<String, Value>, rules: &mut Rules) {
+    for (alias, body) in aliases {
+        if body.as_object_mut().is_some_and(|body| body.remove("is_write_index").is_some()) {
+            let path = format!("aliases.{alias}.is_write_index");
+            rules.changed(path, "an alias has one index to write to, and the index became several");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +150,7 @@ mod tests {
 
     fn make(types: &[(&str, Value)], wanted: Wanted<'_>) -> Vec<TargetIndex> {
         let settings = object(json!({"index.number_of_shards": "3", "index.uuid": "U"}));
-        let aliases = object(json!({"a": {}}));
+        let aliases = object(json!({"a": {"is_write_index": true}}));
         let mappings: Vec<_> = types
             .iter()
             .map(|(name, mapping)| ((*name).to_owned(), object(mapping.clone())))
@@ -168,7 +182,7 @@ mod tests {
         assert_eq!(
             made[0].body,
             json!({
-                "aliases": {"a": {}},
+                "aliases": {"a": {"is_write_index": true}},
                 "settings": {"index.number_of_shards": "3", "index.number_of_routing_shards": "3"},
                 "mappings": {"properties": {"s": {"type": "text"}}, "_meta": {"godwit": origin.to_json()}},
             })
@@ -196,8 +210,9 @@ mod tests {
                 ),
                 ("Child", json!({})),
             ],
-            Wanted::default(),
+            Wanted { aliases: true, ..Wanted::default() },
         );
+        assert_eq!(made[0].body["aliases"], json!({"a": {}}));
         let names: Vec<_> = made.iter().map(|target| &target.name[..]).collect();
         assert_eq!(names, ["i-parent", "i-child", "i-child"]);
         assert_eq!(made[2].refused.len(), 1);

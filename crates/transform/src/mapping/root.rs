@@ -68,7 +68,10 @@ const BELOW: &[(&str, &[&str], &str)] = &[
 pub(super) fn single_type(mappings: &Map<String, Value>) -> Option<(&str, &Map<String, Value>)> {
     let mut keys = mappings.iter();
     let (name, value) = keys.next()?;
-    let known = KEYS.contains(&name.as_str()) || GONE.iter().any(|(gone, _)| gone == name);
+    // A type may be called `transform` or `analyzer`; none begins with an underscore but `_doc`.
+    let gone =
+        GONE.iter().any(|(gone, _)| gone == name) && (name.starts_with('_') || name == "runtime");
+    let known = KEYS.contains(&name.as_str()) || gone;
     if keys.next().is_some() || known {
         return None;
     }
@@ -182,6 +185,23 @@ mod tests {
                 json!({}),
             );
         }
+    }
+
+    #[test]
+    fn a_type_is_told_from_what_holds_for_the_whole() {
+        let check = |mapping: Value, name| {
+            assert_eq!(
+                single_type(mapping.as_object().unwrap()).map(|(name, _)| name),
+                name,
+                "{mapping}"
+            );
+        };
+        check(json!({"transform": {"properties": {}}}), Some("transform"));
+        check(json!({"_doc": {}}), Some("_doc"));
+        check(json!({"_all": {"enabled": false}}), None);
+        check(json!({"runtime": {"a": {}}}), None);
+        check(json!({"properties": {}}), None);
+        check(json!({"a": {}, "b": {}}), None);
     }
 
     #[test]
