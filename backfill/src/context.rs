@@ -46,7 +46,9 @@ pub enum RunError {
         "snapshot {name} is {state}: {what}; --partial backfills the shards that it has, and never says complete"
     )]
     NotWhole { name: String, state: String, what: String },
-    #[error("no index of snapshot {snapshot} is left to backfill; system indices are taken only when --index names them")]
+    #[error(
+        "no index of snapshot {snapshot} is left to backfill; system indices are taken only when --index names them"
+    )]
     Nothing { snapshot: String },
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -16,7 +16,7 @@ use crate::{
     read::select,
     send::Sender,
     settings::RunSettings,
-    target::Targets,
+    target::{How, Targets, target_of},
     transfer::{Ended, transfer},
 };
 
@@ -65,13 +65,14 @@ pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary
         None => target.clone(),
     };
     let coordinator = Coordinator::new(coordinating, settings.run.clone(), settings.lease.clone())?;
-    let mut targets = Targets::plan(
-        indices(&snapshot, &settings).await?,
-        settings.types,
-        settings.versioning,
-        target.info(),
-        settings.recovery_source,
-    )?;
+    let how = How {
+        target: target_of(target.info()),
+        types: settings.types,
+        versioning: settings.versioning,
+        recovery_source: settings.recovery_source,
+        accept_refused: settings.accept_refused,
+    };
+    let mut targets = Targets::plan(indices(&snapshot, &settings).await?, &how)?;
     if targets.is_empty() {
         return Err(RunError::Nothing { snapshot: snapshot.name().to_owned() });
     }

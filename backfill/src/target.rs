@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use cluster::{Cluster, ClusterError};
 use serde_json::{Map, Value, json};
 use snapshot::Index;
-use transform::Origin;
+use transform::{ManyTypes, Origin, Target, TargetIndex};
 
 use crate::{
     settings::{Types, Versioning},
@@ -25,17 +25,18 @@ pub(crate) struct Targets {
 #[derive(Debug)]
 pub(crate) struct IndexPlan {
     pub(crate) source: Index,
-    destinations: Vec<Destination>,
+    destinations: Vec<TargetIndex>,
     superseded: bool,
 }
 
-/// An index of the target.
-#[derive(Debug)]
-pub(crate) struct Destination {
-    pub(crate) name: String,
-    /// The types whose documents go there; none: all.
-    types: Vec<String>,
-    body: Value,
+/// How indices are made on the target.
+pub(crate) struct How {
+    pub(crate) target: Target,
+    pub(crate) types: Types,
+    pub(crate) versioning: Versioning,
+    pub(crate) recovery_source: bool,
+    /// Go on without the parts of definitions that the target can't have.
+    pub(crate) accept_refused: bool,
 }
 
 /// What can't be moved, before anything is written.
@@ -71,18 +72,12 @@ impl Targets {
     ///
     /// # Errors
     /// [`TargetError::Unsupported`] with every index that can't be moved, and why.
-    pub(crate) fn plan(
-        indices: Vec<Index>,
-        types: Types,
-        versioning: Versioning,
-        target: &cluster::Info,
-        recovery_source: bool,
-    ) -> Result<Self, TargetError> {
+    pub(crate) fn plan(indices: Vec<Index>, how: &How) -> Result<Self, TargetError> {
         let mut plans = BTreeMap::new();
         let mut unsupported = Vec::new();
         for source in indices {
             let name = source.metadata.name.clone();
-            match plan(source, types, versioning, target, recovery_source) {
+            match plan(source, how) {
                 Ok(plan) => drop(plans.insert(name, plan)),
                 Err(reasons) => {
                     unsupported.extend(reasons.into_iter().map(|why| (name.clone(), why)));
@@ -121,7 +116,7 @@ impl Targets {
         for plan in self.plans.values_mut() {
             for destination in &plan.destinations {
                 let uuid = &plan.source.metadata.uuid;
-                if !destination.prepare(target, uuid).await? {
+                if !prepare(destination, target, uuid).await? {
                     let (index, target) = (&plan.source.metadata.name, &destination.name);
                     tracing::warn!(
                         index,
@@ -140,18 +135,14 @@ impl IndexPlan {
     /// The one index that all documents go to.
     pub(crate) fn only_index(&self) -> Option<&str> {
         match self.destinations.as_slice() {
-            [only] if only.types.is_empty() => Some(&only.name),
+            [only] if only.types == transform::Types::All => Some(&only.name),
             _ => None,
         }
     }
 
     /// Where documents of a type go.
     pub(crate) fn index_of(&self, doc_type: Option<&str>) -> Option<&str> {
-        let takes = |destination: &&Destination| {
-            destination.types.is_empty()
-                || doc_type.is_some_and(|t| destination.types.iter().any(|own| own == t))
-        };
-        self.destinations.iter().find(takes).map(|destination| destination.name.as_str())
+        transform::target_of(&self.destinations, doc_type).map(|index| index.name.as_str())
     }
 
     /// The target has an index of the same name that is the image of another one.
@@ -166,82 +157,111 @@ impl IndexPlan {
     }
 }
 
-impl Destination {
-    /// `false`: there is one of another UUID.
-    async fn prepare(&self, target: &Cluster, uuid: &str) -> Result<bool, TargetError> {
-        if let Some(found) = target.index_definitions(&self.name).await?.remove(&self.name) {
-            return self.adopt(target, uuid, &found.mappings).await;
-        }
-        let reply = target.create_index(&self.name, &self.body).await?;
-        if reply.is_success() {
-            tracing::info!(index = self.name, "index created on the target");
-            return Ok(true);
-        }
-        // Another worker was faster, or we were and the answer was lost.
-        if reply.excerpt().contains("resource_already_exists_exception")
-            && let Some(found) = target.index_definitions(&self.name).await?.remove(&self.name)
-        {
-            return self.adopt(target, uuid, &found.mappings).await;
-        }
-        let (index, status, body) = (self.name.clone(), reply.status, reply.excerpt());
-        Err(TargetError::Refused { index, status, body })
+/// Makes sure that an index is there; `false`: there is one of another UUID.
+async fn prepare(index: &TargetIndex, target: &Cluster, uuid: &str) -> Result<bool, TargetError> {
+    if let Some(found) = target.index_definitions(&index.name).await?.remove(&index.name) {
+        return adopt(index, target, uuid, &found.mappings).await;
     }
+    let reply = target.create_index(&index.name, &index.body).await?;
+    if reply.is_success() {
+        tracing::info!(index = index.name, "index created on the target");
+        return Ok(true);
+    }
+    // Another worker was faster, or we were and the answer was lost.
+    if reply.excerpt().contains("resource_already_exists_exception")
+        && let Some(found) = target.index_definitions(&index.name).await?.remove(&index.name)
+    {
+        return adopt(index, target, uuid, &found.mappings).await;
+    }
+    Err(refused(index, &reply))
+}
 
-    /// An index that was made before: by another worker, by the metadata step, or by hand.
-    async fn adopt(
-        &self,
-        target: &Cluster,
-        uuid: &str,
-        mappings: &Map<String, Value>,
-    ) -> Result<bool, TargetError> {
-        match Origin::source_uuid_of(mappings) {
-            Some(found) => Ok(found == uuid),
-            None => {
-                // Made by hand. From now on it is the image of this index.
-                let mut meta = mappings.get("_meta").and_then(Value::as_object).cloned();
-                let origin = self.body.pointer("/mappings/_meta/godwit").cloned();
-                meta.get_or_insert_default().insert("godwit".into(), origin.unwrap_or(Value::Null));
-                let body = Map::from_iter([("_meta".to_owned(), json!(meta))]);
-                let reply = target.put_mapping(&self.name, &body).await?;
-                if !reply.is_success() {
-                    let (index, status, body) = (self.name.clone(), reply.status, reply.excerpt());
-                    return Err(TargetError::Refused { index, status, body });
-                }
-                Ok(true)
-            }
-        }
+/// An index that was made before: by another worker, by the metadata step, or by hand.
+async fn adopt(
+    index: &TargetIndex,
+    target: &Cluster,
+    uuid: &str,
+    mappings: &Map<String, Value>,
+) -> Result<bool, TargetError> {
+    if let Some(found) = Origin::source_uuid_of(mappings) {
+        return Ok(found == uuid);
     }
+    // Made by hand. From now on it is the image of this index.
+    let mut meta = mappings.get("_meta").and_then(Value::as_object).cloned().unwrap_or_default();
+    let origin = index.body.pointer("/mappings/_meta/godwit").cloned();
+    meta.insert("godwit".into(), origin.unwrap_or(Value::Null));
+    let body = Map::from_iter([("_meta".to_owned(), json!(meta))]);
+    let reply = target.put_mapping(&index.name, &body).await?;
+    if reply.is_success() { Ok(true) } else { Err(refused(index, &reply)) }
+}
+
+fn refused(index: &TargetIndex, reply: &cluster::Reply) -> TargetError {
+    let (index, status, body) = (index.name.clone(), reply.status, reply.excerpt());
+    TargetError::Refused { index, status, body }
+}
+
+/// The target as the rules see it.
+pub(crate) fn target_of(info: &cluster::Info) -> Target {
+    let version = match info.flavour {
+        cluster::Flavour::OpenSearch => transform::Version::opensearch(info.major, info.minor),
+        cluster::Flavour::Elasticsearch => {
+            transform::Version::elasticsearch(info.major, info.minor)
+        }
+    };
+    Target { version, knn: false, zstd: false }
 }
 
 /// Where an index goes, or every reason why it can't.
-fn plan(
-    source: Index,
-    types: Types,
-    versioning: Versioning,
-    target: &cluster::Info,
-    recovery_source: bool,
-) -> Result<IndexPlan, Vec<String>> {
+fn plan(source: Index, how: &How) -> Result<IndexPlan, Vec<String>> {
     let index = &source.metadata;
-    let mut reasons = sourceless::reasons(index, recovery_source);
+    let mut reasons = sourceless::reasons(index, how.recovery_source);
     reasons.extend(source.unsupported().map(str::to_owned));
-    if !reasons.is_empty() {
+    let Some(created) = index.created.and_then(|by| transform::Version::from_created(by.id)) else {
+        reasons.push("it doesn't say which version made it (index.version.created)".into());
         return Err(reasons);
-    }
+    };
     let origin = Origin {
         source_uuid: index.uuid.clone(),
         epoch: 0,
-        versioning: match versioning {
+        versioning: match how.versioning {
             Versioning::Sequence => "sequence",
             Versioning::None => "none",
         },
     };
-    let _ = (types, target);
-    let mut definition = Map::new();
-    definition.insert("settings".into(), Value::Object(index.settings.clone()));
-    if let [(_, mapping)] = index.mappings.as_slice() {
-        definition.insert("mappings".into(), Value::Object(mapping.clone()));
+    let definition = transform::SnapshotIndex {
+        name: &index.name,
+        settings: &index.settings,
+        mappings: &index.mappings,
+        aliases: &index.aliases,
+        created,
+        routing_shards: index.routing_num_shards,
+    };
+    let wanted = transform::Wanted {
+        target: how.target,
+        many_types: match how.types {
+            Types::Split => ManyTypes::Split,
+            Types::Union => ManyTypes::Union,
+        },
+        // Aliases are the metadata step's: they say where clients read and write.
+        aliases: false,
+        origin: Some(&origin),
+    };
+    let destinations = transform::target_indices(definition, wanted);
+    for destination in &destinations {
+        let (index, target) = (&index.name, &destination.name);
+        for change in &destination.changes {
+            tracing::debug!(index, target, path = change.path, why = change.why, "changed");
+        }
+        for refusal in &destination.refused {
+            let what = format!("{}: {}", refusal.path, refusal.why);
+            match how.accept_refused {
+                true => tracing::warn!(index, target, what, "not on the target"),
+                false => reasons.push(format!("{what} (--accept-refused goes on without it)")),
+            }
+        }
     }
-    let made = transform::index_body(&definition, Some(&origin));
-    let destination = Destination { name: index.name.clone(), types: Vec::new(), body: made.body };
-    Ok(IndexPlan { destinations: vec![destination], superseded: false, source })
+    match reasons.is_empty() {
+        true => Ok(IndexPlan { source, destinations, superseded: false }),
+        false => Err(reasons),
+    }
 }

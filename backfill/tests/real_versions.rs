@@ -13,7 +13,8 @@ async fn every_source_is_read_and_moved() {
     for (at, version) in TARGETS.iter().enumerate() {
         let target = Testbed::opensearch(version).await.unwrap();
         let mine = |n: usize| (n + turn) % TARGETS.len() == at;
-        for name in SOURCES.into_iter().enumerate().filter(|(n, _)| mine(*n)).map(|(_, name)| name) {
+        for name in SOURCES.into_iter().enumerate().filter(|(n, _)| mine(*n)).map(|(_, name)| name)
+        {
             eprintln!("{name} to OpenSearch {}", target.version());
             let source = boot(name).await;
             let history = history(&source).await;

@@ -162,6 +162,9 @@ pub struct RunFlags {
     /// Take indices without `_source` too, as far as `_recovery_source` still has it
     #[arg(long)]
     pub recovery_source: bool,
+    /// Make indices although the target can't have parts of their definitions
+    #[arg(long)]
+    pub accept_refused: bool,
     /// Take a snapshot that lacks some shards; the run never counts as complete
     #[arg(long)]
     pub partial: bool,

@@ -66,6 +66,7 @@ pub struct RunSettings {
     /// Bytes of documents and blocks held at most.
     pub memory: usize,
     pub recovery_source: bool,
+    pub accept_refused: bool,
     pub partial: bool,
     pub once: bool,
     pub admin: Option<SocketAddr>,
@@ -123,6 +124,7 @@ impl RunSettings {
             unit_bytes: 1 << 30,
             memory: 256 << 20,
             recovery_source: false,
+            accept_refused: false,
             partial: false,
             once: false,
             admin: None,
@@ -155,6 +157,7 @@ impl RunSettings {
         }
         settings.fit_memory()?;
         settings.recovery_source = flags.recovery_source;
+        settings.accept_refused = flags.accept_refused;
         settings.partial = flags.partial;
         settings.once = flags.once;
         settings.admin = flags.admin;
@@ -191,6 +194,7 @@ impl RunSettings {
             ("unit-bytes", self.unit_bytes.to_string()),
             ("partial", self.partial.to_string()),
             ("recovery-source", self.recovery_source.to_string()),
+            ("accept-refused", self.accept_refused.to_string()),
         ];
         Agreed {
             repository: self.read.repository.location.to_string(),

@@ -11,7 +11,7 @@ use telemetry::Shutdown;
 use testbed::{ExpectedDocument, History, Server, Testbed};
 
 /// Every version that a source may have, oldest first.
-pub const SOURCES: [&str; 11] = [
+pub(crate) const SOURCES: [&str; 11] = [
     "es-1.7",
     "es-2.4",
     "es-5.6",
@@ -24,9 +24,9 @@ pub const SOURCES: [&str; 11] = [
     "opensearch-2",
     "opensearch-3",
 ];
-pub const TARGETS: [&str; 3] = ["1", "2", "3"];
+pub(crate) const TARGETS: [&str; 3] = ["1", "2", "3"];
 
-pub async fn boot(name: &str) -> Server {
+pub(crate) async fn boot(name: &str) -> Server {
     match name.split_once('-').unwrap() {
         ("es", version) => Testbed::elasticsearch(version).await.unwrap(),
         (_, version) => Testbed::opensearch(version).await.unwrap(),
@@ -34,7 +34,7 @@ pub async fn boot(name: &str) -> Server {
 }
 
 /// A history of another seed each time; `GODWIT_SEED` repeats one.
-pub async fn history(source: &Server) -> History {
+pub(crate) async fn history(source: &Server) -> History {
     let seed = std::env::var("GODWIT_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
     History::make(source, seed).await.unwrap()
 }
@@ -49,7 +49,7 @@ fn settings(history: &History, indices: &[&str]) -> ReadSettings {
 type Key = (String, Option<String>, String);
 
 /// `backfill read` gives exactly what the server showed.
-pub async fn check_read(name: &str, history: &History) {
+pub(crate) async fn check_read(name: &str, history: &History) {
     let mut lines = Vec::new();
     let summary = read(&settings(history, &[]), &mut lines, &Shutdown::new()).await.unwrap();
     assert!(summary.is_complete(), "{name}, seed {}: {summary}", history.seed);
@@ -86,7 +86,7 @@ fn routing_of(expected: &ExpectedDocument) -> Option<&str> {
 }
 
 /// `backfill run` brings the target to the same documents, and says truthfully what became of each.
-pub async fn check_run(name: &str, history: &History, target: &Server) {
+pub(crate) async fn check_run(name: &str, history: &History, target: &Server) {
     let cluster = Cluster::connect(cluster::Settings::new(target.url())).await.unwrap();
     clear(&cluster).await;
     let failed = tempfile::tempdir().unwrap();
