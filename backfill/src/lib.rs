@@ -34,5 +34,5 @@ pub use settings::{
     RunFlags, RunSettings, StatusFlags, StatusSettings, Types, Versioning,
 };
 pub use shard::{Limits, ReadError};
-pub use status::{status, watch};
+pub use status::{Report, status, watch};
 pub use target::TargetError;

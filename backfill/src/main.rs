@@ -3,8 +3,9 @@
 use std::{fmt::Display, process::ExitCode};
 
 use backfill::{
-    BadSettings, Cli, Command, Output, PrintError, ReadSettings, RetryRunError, RetrySettings,
-    RunError, RunSettings, StatusSettings, read, retry, run, send::SendError, status, watch,
+    BadSettings, Cli, Command, Output, PrintError, ReadError, ReadSettings, Report, RetryRunError,
+    RetrySettings, RunError, RunSettings, StatusSettings, read, retry, run, send::SendError,
+    status, watch,
 };
 use clap::Parser as _;
 use serde::Serialize;
@@ -52,13 +53,17 @@ fn block_on<T>(
     };
     let runtime =
         runtime.map_err(|error| fail(&format!("cannot start threads: {error}"), Exit::TryAgain))?;
-    Ok(runtime.block_on(async {
+    runtime.block_on(async {
         let shutdown = Shutdown::new();
         if let Err(error) = on_signals(&shutdown) {
             tracing::warn!(%error, "cannot listen to signals");
         }
-        command(shutdown).await
-    }))
+        let stopping = shutdown.clone();
+        tokio::select! {
+            ended = command(shutdown) => Ok(ended),
+            () = stopping.stopping() => Err(fail(&"stopped at once", Exit::TryAgain)),
+        }
+    })
 }
 
 fn print(value: &(impl Display + Serialize), output: Output) {
@@ -79,6 +84,7 @@ fn print_documents(settings: ReadSettings) -> Exit {
             eprintln!("{summary}");
             match (summary.is_complete(), summary.unread.is_empty()) {
                 (true, _) => Exit::Done,
+                _ if summary.stopped => Exit::TryAgain,
                 (false, true) => Exit::No,
                 (false, false) => Exit::Data,
             }
@@ -126,7 +132,7 @@ fn show_status(settings: StatusSettings) -> Exit {
     match result {
         Err(exit) => exit,
         Ok(Ok(status)) => {
-            print(&status, output);
+            print(&Report::of(&status), output);
             let is_bad = status.accounts.failures() > 0 || status.units.refused > 0;
             if is_bad { Exit::No } else { Exit::Done }
         }
@@ -141,7 +147,11 @@ fn retry_failed(settings: RetrySettings) -> Exit {
         Err(exit) => exit,
         Ok(Ok(summary)) => {
             print(&summary, output);
-            if summary.is_complete() { Exit::Done } else { Exit::No }
+            match summary.is_complete() {
+                true => Exit::Done,
+                false if summary.stopped => Exit::TryAgain,
+                false => Exit::No,
+            }
         }
         Ok(Err(error)) => fail(
             &error,
@@ -156,7 +166,9 @@ fn retry_failed(settings: RetrySettings) -> Exit {
 
 fn of_snapshot(error: &snapshot::SnapshotError) -> Exit {
     match error {
-        snapshot::SnapshotError::Settings(_) => Exit::Config,
+        snapshot::SnapshotError::Settings(_) | snapshot::SnapshotError::Denied { .. } => {
+            Exit::Config
+        }
         error if error.is_transient() => Exit::Unavailable,
         _ => Exit::Data,
     }
@@ -173,6 +185,7 @@ fn of_run(error: &RunError) -> Exit {
     match error {
         RunError::Snapshot(error) => of_snapshot(error),
         RunError::Selection(_) | RunError::Nothing { .. } | RunError::Admin { .. } => Exit::Config,
+        RunError::Read(ReadError::Snapshot(error)) => of_snapshot(error),
         RunError::NotWhole { .. } | RunError::Read(_) => Exit::Data,
         RunError::Target(error) if error.is_unavailable() => Exit::Unavailable,
         RunError::Target(_) => Exit::Data,
@@ -181,7 +194,7 @@ fn of_run(error: &RunError) -> Exit {
         RunError::Cluster(cluster::ClusterError::Settings(_)) => Exit::Config,
         RunError::Cluster(_) => Exit::Unavailable,
         RunError::Send(error) => of_send(error),
-        RunError::Failed(_) => Exit::TryAgain,
+        RunError::Failed(_) | RunError::Stopped => Exit::TryAgain,
         RunError::Lease(_) | RunError::Task(_) => Exit::Bug,
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use converge::Selection;
-use snapshot::{Flavour, Index, IndexMetadata, Repository, Snapshot};
+use snapshot::{Flavour, Index, IndexMetadata, Repository, Snapshot, State};
 use telemetry::Shutdown;
 use thiserror::Error;
 
@@ -29,12 +29,14 @@ pub struct ReadSummary {
     pub failed: u64,
     /// Indices, shards and segments that couldn't be read, or not to their end: each with the reason.
     pub unread: Vec<String>,
+    /// Asked to stop before the end.
+    pub stopped: bool,
 }
 
 impl ReadSummary {
     /// Everything that is there was read.
     pub fn is_complete(&self) -> bool {
-        self.failed == 0 && self.unread.is_empty()
+        self.failed == 0 && self.unread.is_empty() && !self.stopped
     }
 }
 
@@ -49,7 +51,11 @@ impl fmt::Display for ReadSummary {
             self.documents,
             self.failed,
             self.unread.len()
-        )
+        )?;
+        if self.stopped {
+            write!(f, " (stopped before the end)")?;
+        }
+        Ok(())
     }
 }
 
@@ -75,8 +81,8 @@ pub struct SelectionError {
 /// Prints the documents of a snapshot to `out`.
 ///
 /// # Errors
-/// [`PrintError`] when the snapshot can't be opened or the output can't be written. What can't be read of it is in
-/// the summary.
+/// [`PrintError`] when the snapshot can't be opened, the repository stops to answer or the output can't be written.
+/// What is damaged or missing is in the summary; everything else is read.
 pub async fn read(
     settings: &ReadSettings,
     out: &mut impl Write,
@@ -93,10 +99,8 @@ pub async fn read(
         summary: ReadSummary::default(),
         shutdown,
     };
+    reader.state();
     for name in names {
-        if shutdown.is_draining() {
-            break;
-        }
         reader.index(&name).await?;
     }
     reader.flush()?;
@@ -136,18 +140,45 @@ struct Reader<'r, W> {
 }
 
 impl<W: Write> Reader<'_, W> {
+    /// What a snapshot that hasn't ended, or not well, has is read, and is never the whole of it.
+    fn state(&mut self) {
+        let info = self.snapshot.info();
+        if matches!(info.state, State::Success | State::Partial) {
+            return; // the shards that a partial one lacks say so themselves
+        }
+        let reason = info.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let name = self.snapshot.name();
+        self.summary.unread.push(format!("snapshot {name} is {:?}{reason}", info.state));
+    }
+
+    /// Goes on without what is damaged; a repository that doesn't answer ends it all.
+    fn skip(&mut self, error: ReadError) -> Result<(), PrintError> {
+        match error {
+            ReadError::Snapshot(error) if error.is_transient() => Err(error.into()),
+            error => {
+                self.summary.unread.push(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn is_stopped(&mut self) -> bool {
+        self.summary.stopped |= self.shutdown.is_draining();
+        self.summary.stopped
+    }
+
     async fn index(&mut self, name: &str) -> Result<(), PrintError> {
         let index = match self.snapshot.index(name).await {
             Ok(index) => index,
-            Err(error) => {
-                self.summary.unread.push(error.to_string());
-                return Ok(());
-            }
+            Err(error) => return self.skip(error.into()),
         };
         for number in 0..index.metadata.number_of_shards {
+            if self.is_stopped() {
+                break;
+            }
             match Shard::open(&index, number, self.settings.limits).await {
                 Ok(shard) => self.shard(&index, &shard).await?,
-                Err(error) => self.summary.unread.push(error.to_string()),
+                Err(error) => self.skip(error)?,
             }
         }
         Ok(())
@@ -156,9 +187,12 @@ impl<W: Write> Reader<'_, W> {
     async fn shard(&mut self, index: &Index, shard: &Shard) -> Result<(), PrintError> {
         let place = LinePlace::new(shard.index(), shard.number(), doc_type(&index.metadata));
         for ordinal in 0..shard.commit().segments.len() as u32 {
+            if self.is_stopped() {
+                break;
+            }
             match self.segment(shard, ordinal, &place).await {
                 Ok(()) => {}
-                Err(SegmentError::Read(error)) => self.summary.unread.push(error.to_string()),
+                Err(SegmentError::Read(error)) => self.skip(error)?,
                 Err(SegmentError::Output(error)) => return Err(error.into()),
             }
         }
@@ -193,9 +227,9 @@ impl<W: Write> Reader<'_, W> {
             });
             if self.lines.len() >= OUTPUT {
                 self.flush()?;
-                if self.shutdown.is_draining() {
-                    return Ok(());
-                }
+            }
+            if self.is_stopped() {
+                return Ok(());
             }
         }
         Ok(())

@@ -21,22 +21,28 @@ pub struct RetrySummary {
     pub failed: u64,
     /// They can only be read from the snapshot again, and are kept.
     pub unreadable: u64,
+    /// Asked to stop before the end: there are more.
+    pub stopped: bool,
 }
 
 impl fmt::Display for RetrySummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { written, superseded, failed, unreadable } = self;
+        let Self { written, superseded, failed, unreadable, stopped } = self;
         write!(
             f,
             "written={written} superseded={superseded} failed={failed} unreadable={unreadable}"
-        )
+        )?;
+        if *stopped {
+            write!(f, " (stopped before the end)")?;
+        }
+        Ok(())
     }
 }
 
 impl RetrySummary {
     /// No failed document is left.
     pub fn is_complete(&self) -> bool {
-        self.failed == 0 && self.unreadable == 0
+        self.failed == 0 && self.unreadable == 0 && !self.stopped
     }
 
     fn add(&mut self, retried: Retried) {
@@ -80,6 +86,7 @@ pub async fn retry(
     let mut summary = RetrySummary::default();
     for name in store.parts(settings.run.as_str()).await? {
         if shutdown.is_draining() {
+            summary.stopped = true;
             break;
         }
         let part = store.read(name).await?;

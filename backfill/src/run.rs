@@ -17,7 +17,7 @@ use crate::{
     send::Sender,
     settings::RunSettings,
     target::{How, Targets, target_of},
-    transfer::{Ended, transfer},
+    transfer::{Ended, overdue, transfer},
 };
 
 /// A unit that as many workers in a row died of, without a checkpoint between, is not tried again.
@@ -26,6 +26,7 @@ const MOST_FRUITLESS: u32 = 5;
 /// How a run stands when this process ends.
 #[derive(Debug, serde::Serialize)]
 pub struct RunSummary {
+    #[serde(serialize_with = "crate::status::serialize")]
     pub status: RunStatus,
     /// This process was asked to stop, or to do one unit only.
     pub left_early: bool,
@@ -56,6 +57,37 @@ pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary
             Some(serve.await.map_err(|source| RunError::Admin { address, source })?)
         }
     };
+    let context = tokio::select! {
+        context = prepare(settings, progress, shutdown.clone()) => Arc::new(context?),
+        () = shutdown.draining() => return Err(RunError::Stopped),
+    };
+    ready.set(true);
+    let worked = workers(&context).await;
+    ready.set(false);
+    worked?;
+    let (accounts, seconds) = context.progress.so_far();
+    tracing::info!(
+        read = accounts.read,
+        written = accounts.written,
+        superseded = accounts.superseded,
+        failed = accounts.failures(),
+        bytes = accounts.bytes,
+        seconds,
+        "this process is done"
+    );
+    let left_early = shutdown.is_draining() || context.settings.once;
+    tokio::select! {
+        status = context.coordinator.status() => Ok(RunSummary { status: status?, left_early }),
+        () = overdue(&shutdown) => Err(RunError::Stopped),
+    }
+}
+
+/// Opens what a run reads and writes, and agrees with the other workers on what there is to do.
+async fn prepare(
+    settings: RunSettings,
+    progress: Progress,
+    shutdown: Shutdown,
+) -> Result<Context, RunError> {
     let repository = Repository::open(settings.read.repository.clone()).await?;
     let snapshot = repository.snapshot(&settings.read.snapshot).await?;
     check_state(&snapshot, settings.partial)?;
@@ -86,7 +118,7 @@ pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary
     }
     targets.prepare(&target).await?;
     let permits = u32::try_from(settings.memory_for_batches() / UNIT).unwrap_or(u32::MAX).max(1);
-    let context = Arc::new(Context {
+    Ok(Context {
         sender: Sender::new(target, settings.send),
         failed: FailedStore::open(&settings.failed)?,
         memory: Arc::new(Semaphore::new(permits as usize)),
@@ -94,25 +126,9 @@ pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary
         coordinator,
         targets,
         progress,
-        shutdown: shutdown.clone(),
+        shutdown,
         settings,
-    });
-    ready.set(true);
-    let worked = workers(&context).await;
-    ready.set(false);
-    worked?;
-    let (accounts, seconds) = context.progress.so_far();
-    tracing::info!(
-        read = accounts.read,
-        written = accounts.written,
-        superseded = accounts.superseded,
-        failed = accounts.failures(),
-        bytes = accounts.bytes,
-        seconds,
-        "this process is done"
-    );
-    let left_early = shutdown.is_draining() || context.settings.once;
-    Ok(RunSummary { status: context.coordinator.status().await?, left_early })
+    })
 }
 
 fn check_state(snapshot: &Snapshot, partial: bool) -> Result<(), RunError> {
@@ -164,7 +180,8 @@ async fn indices(
 /// Lets the workers work until one of them can't go on, or all are done.
 async fn workers(context: &Arc<Context>) -> Result<(), RunError> {
     let mut workers = JoinSet::new();
-    for _ in 0..context.settings.workers {
+    let count = if context.settings.once { 1 } else { context.settings.workers };
+    for _ in 0..count {
         workers.spawn(work(Arc::clone(context)));
     }
     let mut outcome = Ok(());
@@ -183,7 +200,11 @@ async fn workers(context: &Arc<Context>) -> Result<(), RunError> {
 
 async fn work(context: Arc<Context>) -> Result<(), RunError> {
     while !context.shutdown.is_draining() {
-        match context.coordinator.claim().await? {
+        let claim = tokio::select! {
+            claim = context.coordinator.claim() => claim?,
+            () = overdue(&context.shutdown) => return Ok(()),
+        };
+        match claim {
             Claim::Finished(_) => return Ok(()),
             Claim::Wait(_) if context.settings.once => return Ok(()),
             Claim::Wait(until) => {

@@ -34,9 +34,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// The repository can't be reached; what it holds may be sound.
-    pub(crate) fn is_transient(&self) -> bool {
-        matches!(self, Self::Snapshot(error) if error.is_transient())
+    /// The shard itself can't be read, by nobody: neither does its repository not answer, nor does it refuse us,
+    /// as it does when credentials have run out.
+    pub(crate) fn is_damage(&self) -> bool {
+        !matches!(self, Self::Snapshot(error) if error.is_transient()
+            || matches!(error, SnapshotError::Denied { .. }))
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use cluster::Cluster;
 use comfy_table::{Table, presets};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 use crate::{
@@ -17,6 +18,32 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(2);
 /// The rate is that of this long.
 const WINDOW: usize = 30;
+
+/// A status for people, and as JSON with what follows from its counts.
+#[derive(Debug, Serialize)]
+pub struct Report<'s> {
+    complete: bool,
+    finished: bool,
+    #[serde(flatten)]
+    status: &'s RunStatus,
+}
+
+impl<'s> Report<'s> {
+    pub fn of(status: &'s RunStatus) -> Self {
+        Self { complete: status.is_complete(), finished: status.is_finished(), status }
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.status.fmt(f)
+    }
+}
+
+/// As [`Report`] has it.
+pub(crate) fn serialize<S: Serializer>(status: &RunStatus, to: S) -> Result<S::Ok, S::Error> {
+    Report::of(status).serialize(to)
+}
 
 /// Reads the status of a run once.
 ///

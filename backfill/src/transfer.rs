@@ -8,8 +8,9 @@
 
 mod batches;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use telemetry::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -29,6 +30,9 @@ use batches::{Batches, Filled};
 
 /// Failed documents are kept in files of this size, before compression.
 const FAILED_PART: usize = 8 << 20;
+
+/// How long a unit may go on when the program is asked to stop: for the answers that are on their way.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// How a unit ended.
 #[derive(Debug)]
@@ -88,6 +92,7 @@ pub(crate) async fn transfer(context: &Arc<Context>, lease: Lease) -> Result<End
     let done = tokio::select! {
         biased;
         () = lost.cancelled() => Err(Stopped::Lost(lost_reason(&lease))),
+        () = overdue(&context.shutdown) => Err(Stopped::Draining),
         done = transfer.run() => done,
     };
     drop(transfer);
@@ -129,6 +134,15 @@ pub(crate) async fn transfer(context: &Arc<Context>, lease: Lease) -> Result<End
     }
 }
 
+/// When a program that was asked to stop waits no longer, for a target that is away or a repository that stalls.
+pub(crate) async fn overdue(shutdown: &Shutdown) {
+    shutdown.draining().await;
+    tokio::select! {
+        () = shutdown.stopping() => {}
+        () = tokio::time::sleep(LAST_ANSWERS) => {}
+    }
+}
+
 fn lost_reason(lease: &Lease) -> Lost {
     lease.reason().unwrap_or_else(|| Lost::Gone { unit: lease.unit().id.clone() })
 }
@@ -153,7 +167,7 @@ impl Transfer<'_> {
         let (unit, settings) = (self.lease.unit(), &self.context.settings);
         let plan = self.context.targets.of(&unit.index).map_err(RunError::from)?;
         let shard = match self.context.shard(&unit.index, unit.shard).await {
-            Err(RunError::Read(error)) if !error.is_transient() => {
+            Err(RunError::Read(error)) if error.is_damage() => {
                 return Err(Stopped::Damaged(error.to_string()));
             }
             opened => opened?,
@@ -166,7 +180,7 @@ impl Transfer<'_> {
             let at = from.take().filter(|from| from.segment == ordinal);
             match self.segment(&shard, ordinal, at, &mut batches).await {
                 // What the others have is not to be missing as well.
-                Err(Stopped::Read(error)) if !error.is_transient() => {
+                Err(Stopped::Read(error)) if error.is_damage() => {
                     damaged.push(error.to_string());
                 }
                 other => other?,

@@ -24,6 +24,11 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
+    /// The run takes a snapshot that may lack shards (`--partial`), so it never has all.
+    pub fn is_partial(&self) -> bool {
+        self.others.get("partial").is_some_and(|partial| partial == "true")
+    }
+
     /// What differs from those that the run was begun with.
     pub(super) fn differences(&self, run: &Self) -> Vec<Difference> {
         let (here, there) = (self.all(), run.all());

@@ -108,7 +108,9 @@ impl RunStatus {
 
     /// Every shard is complete, and all of them are there.
     pub fn is_complete(&self) -> bool {
-        self.is_finished() && self.shards.iter().all(ShardStatus::is_complete)
+        self.is_finished()
+            && !self.settings.is_partial()
+            && self.shards.iter().all(ShardStatus::is_complete)
     }
 }
 
