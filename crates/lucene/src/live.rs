@@ -240,7 +240,74 @@ fn gaps(input: &mut Input<'_>, documents: u32, set: i32) -> Result<Vec<u8>, Luce
 mod tests {
     use proptest::prelude::*;
 
-    use super::Bits;
+    use super::*;
+    use crate::header::tests as files;
+
+    fn segment(deleted: u32) -> SegmentCommit {
+        SegmentCommit {
+            name: "_0".into(),
+            id: Some([7; 16]),
+            deleted,
+            soft_deleted: 0,
+            deletes_generation: Some(1),
+            fields_generation: None,
+            doc_values_generation: None,
+        }
+    }
+
+    /// A `.del` of a Lucene 4; `as_gaps`: only the bytes with deletions.
+    fn legacy(alive: &Bits, as_gaps: bool) -> Vec<u8> {
+        let mut file = (-2i32).to_be_bytes().to_vec();
+        file.extend([0x3F, 0xD7, 0x6C, 0x17, 9]);
+        file.extend(b"BitVector");
+        file.extend(2u32.to_be_bytes());
+        if as_gaps {
+            file.extend((-1i32).to_be_bytes());
+        }
+        file.extend(alive.length.to_be_bytes());
+        file.extend(alive.count().to_be_bytes());
+        let bytes = alive.words.iter().flat_map(|word| word.to_le_bytes());
+        let bytes = bytes.take(alive.length.div_ceil(8) as usize);
+        if !as_gaps {
+            file.extend(bytes);
+            return files::sealed(file);
+        }
+        let (mut last, mut missing) = (0, i64::from(alive.length - alive.count()));
+        for (at, byte) in bytes.enumerate().filter(|(_, byte)| *byte != 0xFF) {
+            if missing <= 0 {
+                break; // as the writer does: what is left are the last byte's unused bits
+            }
+            file.extend([(at - last) as u8, byte]); // a gap of up to 127
+            last = at;
+            missing -= i64::from(byte.count_zeros());
+        }
+        files::sealed(file)
+    }
+
+    fn modern(words: &[u64]) -> Vec<u8> {
+        let body: Vec<_> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        files::file("Lucene90LiveDocs", 0, [7; 16], &body)
+    }
+
+    fn without(length: u32, dead: &[u32]) -> Bits {
+        let mut bits = Bits::ones(length);
+        let mut set = Bits::zeros(length);
+        dead.iter().for_each(|document| set.set(document % length));
+        bits.remove(&set);
+        bits
+    }
+
+    #[test]
+    fn a_bit_behind_the_last_document_is_refused() {
+        let parse =
+            |words: &[u64], deleted| parse_live("_0_1.liv", &modern(words), &segment(deleted), 70);
+        assert_eq!(parse(&[u64::MAX, 0x3E], 1), Ok(without(70, &[64])));
+        assert!(parse(&[u64::MAX, u64::MAX], 0).is_err());
+        assert!(parse(&[u64::MAX, 0x7E], 0).is_err());
+        assert!(parse(&[u64::MAX], 6).is_err());
+        assert!(parse(&[u64::MAX, 0x3E, 0], 1).is_err());
+        assert!(parse(&[u64::MAX, 0x3E], 2).is_err());
+    }
 
     proptest! {
         #[test]
@@ -253,6 +320,27 @@ mod tests {
             let expected = (from..to).filter(|document| bits.get(*document)).count();
             prop_assert_eq!(bits.count_in(from..to) as usize, expected);
             prop_assert!(bits.is_within() && Bits::ones(300).count() == 300);
+        }
+
+        #[test]
+        fn deletions_come_back(
+            length in 1..900u32,
+            dead in proptest::collection::vec(any::<u32>(), 0..40),
+            at in any::<prop::sample::Index>(),
+            value in any::<u8>(),
+        ) {
+            let alive = without(length, &dead);
+            let segment = segment(length - alive.count());
+            let legacy = [legacy(&alive, false), legacy(&alive, true)];
+            for (name, bytes) in [("a.liv", &modern(&alive.words)), ("a.del", &legacy[0]), ("a.del", &legacy[1])] {
+                prop_assert_eq!(&parse_live(name, bytes, &segment, length).unwrap(), &alive);
+                let mut bad = bytes[..bytes.len() - 16].to_vec();
+                let at = at.index(bad.len());
+                bad[at] = value;
+                if let Ok(other) = parse_live(name, &files::sealed(bad), &segment, length) {
+                    prop_assert_eq!(other.count(), alive.count());
+                }
+            }
         }
     }
 }

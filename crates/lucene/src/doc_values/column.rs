@@ -12,6 +12,8 @@ use crate::{
 const WINDOW: u64 = 1 << 16;
 /// A block of its own width: a byte, a minimum and a length, and at most this many bytes.
 const LARGEST_BLOCK: u64 = (8 << 14) + 13;
+/// As many values of the largest width as make up a window.
+const LARGEST_WINDOW: u64 = 8 * WINDOW;
 
 /// The numbers of a field, document by document, in rising order.
 ///
@@ -56,6 +58,7 @@ impl Column {
             window: Vec::new(),
             next_block: 0,
             at: (0, 0),
+
             asked: 0,
         })
     }
@@ -91,7 +94,9 @@ impl Column {
             self.window.clear();
         }
         let decoded = self.first + self.window.len() as u64;
-        if to <= decoded || (self.entry.bits == 0 && self.entry.block_shift.is_none()) {
+        // From the last value on there is nothing: what comes has no number.
+        if from >= to || to <= decoded || (self.entry.bits == 0 && self.entry.block_shift.is_none())
+        {
             return None;
         }
         let keep = decoded.saturating_sub(from).min(self.window.len() as u64);
@@ -101,7 +106,11 @@ impl Column {
         if self.entry.block_shift.is_some() {
             let left = self.entry.length.saturating_sub(self.next_block);
             let at = start.saturating_add(self.next_block);
-            return Some(at..at.saturating_add(left.min(4 * LARGEST_BLOCK)));
+            // One block whatever its width, and what a window of them takes otherwise.
+            let others = WINDOW * (self.entry.length / self.entry.values.max(1) + 1);
+            return Some(
+                at..at.saturating_add(left.min(LARGEST_BLOCK + others.min(LARGEST_WINDOW))),
+            );
         }
         // 64 integers end on a byte, whatever their width; what comes before `from` isn't needed.
         let begin = if keep == 0 { from / 64 * 64 } else { decoded };
@@ -150,7 +159,9 @@ impl Column {
         loop {
             let decoded = self.first + self.window.len() as u64;
             let count = size.min(self.entry.values.saturating_sub(decoded));
-            if count == 0 || input.rest() == 0 {
+            // Blocks of width 0 take a few bytes for any number of values: those at hand could be too many.
+            let is_enough = taken > 0 && self.window.len() as u64 >= WINDOW;
+            if count == 0 || input.rest() == 0 || is_enough {
                 break;
             }
             let (bits, minimum, packed) = match block(&mut input, count) {
@@ -211,3 +222,6 @@ fn block<'a>(input: &mut Input<'a>, count: u64) -> Result<(u8, i64, &'a [u8]), L
     }
     Ok((bits, minimum, input.take(length as usize)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,122 @@ fn blocks(
     }
     Ok(bits)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::PresentEntry, *};
+
+    fn entry(values: usize, length: usize, rank_power: Option<u8>, order: Order) -> NumericEntry {
+        let length = length as i64;
+        NumericEntry {
+            present: PresentEntry { offset: 40, length, rank_power },
+            values: values as u64,
+            table: Vec::new(),
+            block_shift: None,
+            bits: 0,
+            minimum: 0,
+            divisor: 1,
+            offset: 0,
+            length: 0,
+            order,
+        }
+    }
+
+    /// Documents as a writer lists them, a table for jumping behind them.
+    fn written(documents: &[u32], rank_power: Option<u8>, order: Order) -> Vec<u8> {
+        let mut out = Vec::new();
+        let short = |out: &mut Vec<u8>, value: u16| match order {
+            Order::Big => out.extend(value.to_be_bytes()),
+            Order::Little => out.extend(value.to_le_bytes()),
+        };
+        for block in documents.chunk_by(|a, b| a >> 16 == b >> 16) {
+            short(&mut out, (block[0] >> 16) as u16);
+            short(&mut out, (block.len() - 1) as u16);
+            match block.len() {
+                0x1_0000 => {}
+                0..4096 => block.iter().for_each(|document| short(&mut out, *document as u16)),
+                _ => {
+                    let ranks = rank_power.map_or(0, |power| 1024 >> (power - 7));
+                    out.resize(out.len() + ranks, 0x55);
+                    let mut words = vec![0u64; 1024];
+                    for document in block {
+                        words[(document % 0x1_0000 / 64) as usize] |= 1 << (document % 64);
+                    }
+                    for word in words {
+                        match order {
+                            Order::Big => out.extend(word.to_be_bytes()),
+                            Order::Little => out.extend(word.to_le_bytes()),
+                        }
+                    }
+                }
+            }
+        }
+        for end in [0x7FFF, 0, 0xFFFF] {
+            short(&mut out, end);
+        }
+        out.extend([0x77; 24]);
+        out
+    }
+
+    /// Every so many documents of each block of 65,536.
+    fn listed(steps: &[u32]) -> Vec<u32> {
+        let blocks = steps.iter().enumerate().filter(|(_, step)| **step > 0);
+        blocks
+            .flat_map(|(at, step)| {
+                (0..0x1_0000u32).step_by(*step as usize).map(move |low| (at as u32) << 16 | low)
+            })
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn blocks_of_every_kind_come_back(
+            steps in proptest::collection::vec(
+                prop_oneof![Just(0u32), Just(1), Just(2), Just(15), Just(16), Just(17), Just(30_000)], 1..5),
+            power in proptest::option::of(7..15u8),
+            is_big in any::<bool>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let order = if is_big { Order::Big } else { Order::Little };
+            let documents = (steps.len() as u32) << 16;
+            let expected = listed(&steps);
+            let bytes = written(&expected, power, order);
+            let entry = entry(expected.len(), bytes.len(), power, order);
+            let range = entry.present_range().unwrap();
+            let needed = &bytes[..(range.end - range.start) as usize];
+            prop_assert_eq!(range.start, 40);
+            let Present::Some(bits) = entry.present("f", needed, documents).unwrap() else { panic!() };
+            prop_assert_eq!(bits.count() as usize, expected.len());
+            prop_assert!(expected.iter().all(|document| bits.get(*document)));
+
+            // Fewer bytes, a document less, another number of values.
+            let end = bytes.len() - 24 - 6;
+            prop_assert!(entry.present("f", &bytes[..cut.index(end + 1)], documents).is_err());
+            if expected.last() == Some(&(documents - 1)) {
+                prop_assert!(entry.present("f", needed, documents - 1).is_err());
+            }
+            let entry = NumericEntry { values: entry.values + 1, ..entry };
+            prop_assert!(entry.present("f", &bytes, documents).is_err());
+        }
+
+        #[test]
+        fn no_bytes_end_it(
+            bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(0xFF), any::<u8>()], 0..200),
+            documents in prop_oneof![0..3u32, 60_000..70_000u32, Just(u32::MAX)],
+            power in proptest::option::of(7..15u8),
+        ) {
+            let _ = entry(1, bytes.len(), power, Order::Big).present("f", &bytes, documents);
+        }
+    }
+
+    #[test]
+    fn a_length_from_outside_asks_for_no_more_than_the_documents_need() {
+        let range = entry(10, usize::MAX >> 1, None, Order::Big).present_range();
+        assert_eq!(range, Some(40..106));
+        let range = entry(usize::MAX, usize::MAX >> 1, None, Order::Big).present_range().unwrap();
+        assert!(range.end - range.start < 320 << 20);
+    }
+}
