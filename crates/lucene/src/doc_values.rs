@@ -326,3 +326,45 @@ impl Entry<'_, '_> {
         self.input.skip(4 * 8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fields::tests::made, header::tests as files};
+
+    fn parse(entries: &[u8]) -> Result<DocValuesMeta, LuceneError> {
+        let file = files::file("Lucene70DocValuesMetadata", 0, [7; 16], entries);
+        DocValuesMeta::parse("_0.dvm", &file, &files::segment(), &made(&[("a", 0)])?)
+    }
+
+    /// A field of sorted terms, so many of them, with blocks and an index of 2^shift.
+    fn sorted(terms: u64, shift: i32) -> Vec<u8> {
+        let mut entry = vec![0, 0, 0, 0, 2];
+        entry.extend([0; 16 + 4 + 1 + 16]);
+        let mut rest = terms;
+        while rest > 0x7F {
+            entry.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        entry.push(rest as u8);
+        entry.extend(shift.to_be_bytes());
+        entry.extend(shift.to_be_bytes());
+        entry
+    }
+
+    #[test]
+    fn no_number_of_terms_is_too_large_to_be_refused() {
+        let mut good = sorted(1, 0);
+        good.extend([0; 21 + 4 + 4 * 8]);
+        good.extend([0; 4 + 2 * 21 + 4 * 8]);
+        good.extend((-1i32).to_be_bytes());
+        assert!(parse(&good).is_ok_and(|meta| meta.numeric.is_empty()));
+        for terms in [2, u64::from(u32::MAX), u64::MAX] {
+            for shift in [0, 1, 30, 31, -1] {
+                let mut bad = sorted(terms, shift);
+                bad.extend([0; 200]);
+                assert!(parse(&bad).is_err(), "{terms} {shift}");
+            }
+        }
+    }
+}

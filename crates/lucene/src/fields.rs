@@ -239,3 +239,37 @@ fn field(input: &mut Input<'_>, layout: &Layout) -> Result<Field, LuceneError> {
         attributes,
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::header::tests as files;
+
+    /// Fields of these names and numbers, with numbers in doc values.
+    pub(crate) fn made(fields: &[(&str, u32)]) -> Result<Fields, LuceneError> {
+        let mut body = vec![fields.len() as u8];
+        for (name, number) in fields {
+            body.push(name.len() as u8);
+            body.extend(name.as_bytes());
+            let mut rest = *number;
+            while rest > 0x7F {
+                body.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            body.extend([rest as u8, 0, 0, 1]);
+            body.extend((-1i64).to_be_bytes());
+            body.extend([0, 0]);
+        }
+        let file = files::file("Lucene60FieldInfos", 2, [7; 16], &body);
+        Fields::parse("_0.fnm", &file, &files::segment())
+    }
+
+    #[test]
+    fn a_name_or_a_number_that_is_there_twice_is_refused() {
+        let fields = made(&[("a", 1), ("b", 0)]).unwrap();
+        assert_eq!(fields.named("b").map(|field| field.number), Some(0));
+        assert_eq!(fields.numbered(1).map(|field| field.name.as_str()), Some("a"));
+        assert!(made(&[("a", 1), ("b", 1)]).is_err());
+        assert!(made(&[("a", 1), ("a", 2)]).is_err());
+    }
+}

@@ -116,6 +116,19 @@ pub(crate) mod tests {
         sealed(file)
     }
 
+    /// A segment whose files have the id 7, 7, 7…
+    pub(crate) fn segment() -> crate::SegmentCommit {
+        crate::SegmentCommit {
+            name: "_0".into(),
+            id: Some([7; 16]),
+            deleted: 0,
+            soft_deleted: 0,
+            deletes_generation: None,
+            fields_generation: None,
+            doc_values_generation: None,
+        }
+    }
+
     pub(crate) fn sealed(mut file: Vec<u8>) -> Vec<u8> {
         file.extend(FOOTER_MAGIC.to_be_bytes());
         file.extend([0; 4]);

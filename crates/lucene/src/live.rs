@@ -244,15 +244,7 @@ mod tests {
     use crate::header::tests as files;
 
     fn segment(deleted: u32) -> SegmentCommit {
-        SegmentCommit {
-            name: "_0".into(),
-            id: Some([7; 16]),
-            deleted,
-            soft_deleted: 0,
-            deletes_generation: Some(1),
-            fields_generation: None,
-            doc_values_generation: None,
-        }
+        SegmentCommit { deleted, deletes_generation: Some(1), ..files::segment() }
     }
 
     /// A `.del` of a Lucene 4; `as_gaps`: only the bytes with deletions.

@@ -118,3 +118,36 @@ fn version_in_words(text: &str) -> (u32, u32, u32) {
     let mut next = || parts.next().unwrap_or(0);
     (next(), next(), next())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::tests as files;
+
+    fn parse(documents: i32, compound: u8, deleted: u32) -> Result<SegmentInfo, LuceneError> {
+        let mut body = [9i32, 12, 1].map(i32::to_le_bytes).concat();
+        body.push(0);
+        body.extend(documents.to_le_bytes());
+        body.push(compound);
+        let file = files::file("Lucene90SegmentInfo", 0, [7; 16], &body);
+        SegmentInfo::parse("_0.si", &file, &SegmentCommit { deleted, ..files::segment() })
+    }
+
+    #[test]
+    fn numbers_that_cant_be_are_refused() {
+        let good = SegmentInfo { documents: 10, compound: true, version: (9, 12, 1) };
+        assert_eq!(parse(10, 1, 10), Ok(good));
+        assert!(parse(10, 1, 11).is_err());
+        assert!(parse(10, 2, 0).is_err());
+        assert!(parse(-1, 1, 0).is_err());
+        assert!(parse(i32::MAX, 1, 0).is_err());
+    }
+
+    #[test]
+    fn there_are_no_more_documents_than_the_stored_fields_have_room_for() {
+        let info = |documents| parse(documents, 0xFF, 0).unwrap();
+        assert_eq!(info(4096).check_length(&files::segment(), 8), Ok(()));
+        assert!(info(2_000_000_000).check_length(&files::segment(), 1 << 20).is_err());
+        assert_eq!(info(2_000_000_000).check_length(&files::segment(), 4 << 20), Ok(()));
+    }
+}

@@ -67,7 +67,8 @@ impl FieldRoles {
 
     #[inline]
     fn get(&self, number: u64) -> Option<Role> {
-        if let Some(role) = self.near.get(number as usize) {
+        let near = usize::try_from(number).ok().and_then(|at| self.near.get(at));
+        if let Some(role) = near {
             return *role;
         }
         self.far.iter().find(|(far, _)| u64::from(*far) == number).map(|(_, role)| *role)
@@ -180,4 +181,26 @@ fn number(input: &mut Input<'_>, kind: u64, fixed: bool) -> Result<(), LuceneErr
         _ => return Err(input.corrupt(format!("a stored field of type {kind}"))),
     };
     input.skip(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::tests::made;
+
+    #[test]
+    fn a_large_number_of_a_field_takes_no_room() {
+        let numbers =
+            [("_id", 3), ("_source", 1023), ("_routing", 1024), ("_type", i32::MAX as u32)];
+        let roles = FieldRoles::of(&made(&numbers).unwrap());
+        assert!(roles.near.capacity() <= 2 * NEAR && roles.far.len() == 2);
+        let roles = |number: u64| roles.get(number);
+        assert_eq!(roles(3), Some(Role::Id));
+        assert_eq!(roles(1023), Some(Role::Source));
+        assert_eq!(roles(1024), Some(Role::Routing));
+        assert_eq!(roles(i32::MAX as u64), Some(Role::Type));
+        assert_eq!(roles(4), None);
+        assert_eq!(roles((1 << 32) + 3), None);
+        assert_eq!(roles(u64::MAX >> 3), None);
+    }
 }
