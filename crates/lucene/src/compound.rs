@@ -53,7 +53,9 @@ impl Compound {
             let Some(end) = end else {
                 return Err(input.corrupt(format!("{name} lies outside the compound file")));
             };
-            entries.insert(name, offset..end);
+            if entries.insert(name, offset..end).is_some() {
+                return Err(input.corrupt("a file is listed twice"));
+            }
         }
         input.end()?;
         Ok(Self { entries })

@@ -58,6 +58,8 @@ pub struct StoredFields {
     hasher: Hasher,
     /// The beginning of what lies across blocks.
     carry: Vec<u8>,
+    /// Bytes at the carry's beginning that were read.
+    used: usize,
     /// How long the carry must be before it is worth another try.
     retry_at: usize,
     block: Bytes,
@@ -86,6 +88,7 @@ impl StoredFields {
             length,
             hasher: Hasher::new_with_initial_len(place.checksum, place.offset),
             carry: Vec::new(),
+            used: 0,
             retry_at: 0,
             block: Bytes::new(),
             shared: 0,
@@ -137,7 +140,10 @@ impl StoredFields {
                 return self.wants();
             }
             let (file, offset) = (&self.file, self.place.offset);
-            let bytes = if self.carry.is_empty() { &self.block[..] } else { &self.carry[..] };
+            let bytes = match self.carry.get(self.used..) {
+                Some([]) | None => &self.block[..],
+                Some(carried) => carried,
+            };
             let mut input = Input::at_offset(file, bytes, offset, Order::Little);
             let expected = Expected {
                 first: self.place.document,
@@ -175,7 +181,12 @@ impl StoredFields {
 
     /// What lies in a row from the next chunk on.
     fn bytes(&self) -> &[u8] {
-        if self.carry.is_empty() { &self.block } else { &self.carry }
+        if self.carried() == 0 { &self.block } else { &self.carry[self.used..] }
+    }
+
+    /// How much of the carry is still to be read.
+    fn carried(&self) -> usize {
+        self.carry.len() - self.used
     }
 
     /// Copies from the block to the carry until there are `wanted` bytes in a row; `false`: there aren't.
@@ -183,15 +194,15 @@ impl StoredFields {
         if self.bytes().len() >= wanted {
             return true;
         }
-        let more = (wanted - self.carry.len()).min(self.block.len() - self.shared);
+        let more = (wanted - self.carried()).min(self.block.len() - self.shared);
         self.carry.extend_from_slice(&self.block[self.shared..self.shared + more]);
         self.shared += more;
-        self.carry.len() >= wanted
+        self.carried() >= wanted
     }
 
     /// The rest of the file is here.
     fn has_all(&self) -> bool {
-        let here = self.carry.len() + self.block.len() - self.shared;
+        let here = self.carried() + self.block.len() - self.shared;
         self.place.offset + here as u64 >= self.length
     }
 
@@ -205,18 +216,23 @@ impl StoredFields {
 
     /// Counts the next bytes as read.
     fn consume(&mut self, taken: usize) {
-        if self.carry.is_empty() {
+        if self.carried() == 0 {
             self.hasher.update(&self.block.split_to(taken));
         } else {
-            self.hasher.update(&self.carry[..taken]);
+            self.hasher.update(&self.carry[self.used..self.used + taken]);
             // What was gathered too much is still in the block.
-            let before_block = self.carry.len() - self.shared;
+            let before_block = self.carried() - self.shared;
             if taken >= before_block {
                 self.block.advance(taken - before_block);
                 self.carry.clear();
-                self.shared = 0;
+                (self.used, self.shared) = (0, 0);
             } else {
-                self.carry.drain(..taken);
+                self.used += taken;
+                // Moving all that is left for every chunk would take the square of it.
+                if self.used > self.carry.len() / 2 {
+                    self.carry.drain(..self.used);
+                    self.used = 0;
+                }
             }
         }
         self.place.offset += taken as u64;
