@@ -11,7 +11,9 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, path::Path};
+use object_store::{
+    GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, path::Path,
+};
 use tokio::time::{sleep, timeout};
 
 use crate::{Place, Retry, Settings, SnapshotError};
@@ -49,6 +51,9 @@ enum Failure {
     Transient(String),
     Final(SnapshotError),
 }
+
+/// The attempt after whose failure a blob's length is looked at.
+const LOOK: u32 = 2;
 
 /// What is asked for.
 struct Request<'a> {
@@ -151,9 +156,28 @@ impl Blobs {
                     self.counters.bytes.fetch_add(bytes.len() as u64, Relaxed);
                     return Ok(bytes);
                 }
-                Err(failure) => self.again(request.place, request.blob, attempt, failure).await?,
+                Err(failure) => {
+                    if attempt == LOOK {
+                        self.check_length(request).await?;
+                    }
+                    self.again(request.place, request.blob, attempt, failure).await?;
+                }
             }
             attempt += 1;
+        }
+    }
+
+    /// A range that begins behind the end of a blob that is too short fails without saying how long the blob is,
+    /// and would fail for ever.
+    async fn check_length(&self, request: &Request<'_>) -> Result<(), SnapshotError> {
+        let Some(expected) = request.length else { return Ok(()) };
+        self.counters.requests.fetch_add(1, Relaxed);
+        match self.in_time(self.store.head(&request.path)).await {
+            Ok(Ok(found)) if found.size != expected => {
+                let (place, blob) = (Box::new(request.place.clone()), request.blob.to_owned());
+                Err(SnapshotError::Length { place, blob, expected, found: found.size })
+            }
+            _ => Ok(()),
         }
     }
 
