@@ -94,6 +94,14 @@ async fn a_part_of_another_length_or_none_is_an_error_that_names_it() {
     assert!(collect(shard.stream(file, 0).unwrap()).await.is_err());
     assert_eq!(repository.traffic().retries, 0, "trying again would not help");
 
+    // A store only says that there is no such range.
+    let (store, bytes) = parts().await;
+    put(&store, &format!("indices/{ID}/0/__a.part2"), &bytes[..10]).await;
+    let (_, shard) = open(Misbehaving::new(store), small_blocks()).await;
+    let file = shard.file("_0.cfs").unwrap();
+    let error = shard.read_range(file, 20_100..20_200).await.unwrap_err();
+    assert!(matches!(error, SnapshotError::Length { expected: 10_000, found: 10, .. }), "{error}");
+
     let store = repository_without_parts().await;
     let (_, shard) = open(Misbehaving::new(store), small_blocks()).await;
     let error = shard.read(shard.file("_0.cfs").unwrap(), 1 << 20).await.unwrap_err();
