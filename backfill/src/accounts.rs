@@ -18,6 +18,8 @@ pub struct Accounts {
     pub failed: BTreeMap<String, u64>,
     /// What a segment counts that is no live document, by reason (`deleted`, `nested`).
     pub skipped: BTreeMap<String, u64>,
+    /// Documents whose source the target took only after it was made strict JSON, by what was changed.
+    pub repaired: BTreeMap<String, u64>,
     /// Of `_source`, as read.
     pub bytes: u64,
 }
@@ -47,6 +49,11 @@ impl Accounts {
     /// Counts `documents` failed ones of a class.
     pub fn fail(&mut self, class: &str, documents: u64) {
         count(&mut self.failed, class, documents);
+    }
+
+    /// Counts a change of one document's source.
+    pub fn repair(&mut self, change: &str) {
+        count(&mut self.repaired, change, 1);
     }
 
     /// Counts what is no live document.
@@ -87,6 +94,7 @@ impl Accounts {
             superseded: add(self.superseded, other.superseded)?,
             failed: merge(&self.failed, &other.failed)?,
             skipped: merge(&self.skipped, &other.skipped)?,
+            repaired: merge(&self.repaired, &other.repaired)?,
             bytes: add(self.bytes, other.bytes)?,
         })
     }

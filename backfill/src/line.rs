@@ -18,14 +18,16 @@ pub(crate) struct LinePlace {
     begin: Vec<u8>,
     /// The type that the mapping has, for documents that have none stored.
     doc_type: Option<String>,
+    /// The server that stored them took what isn't JSON (names without quotes), so each source is looked into.
+    lenient: bool,
 }
 
 impl LinePlace {
-    pub(crate) fn new(index: &str, shard: u32, doc_type: Option<String>) -> Self {
+    pub(crate) fn new(index: &str, shard: u32, doc_type: Option<String>, lenient: bool) -> Self {
         let mut begin = b"{\"_index\":".to_vec();
         append_string(index, &mut begin);
         begin.extend_from_slice(format!(",\"_shard\":{shard},\"_id\":").as_bytes());
-        Self { begin, doc_type }
+        Self { begin, doc_type, lenient }
     }
 
     /// Appends the document's line. On an error nothing is appended.
@@ -56,7 +58,18 @@ impl LinePlace {
         number(b",\"_seq_no\":", document.sequence.map(|(seq_no, _)| seq_no));
         number(b",\"_primary_term\":", document.sequence.map(|(_, term)| term));
         out.extend_from_slice(b",\"_source\":");
-        if let Err(error) = source::append(document.source, limits, out) {
+        let begin = out.len();
+        let mut appended = source::append(document.source, limits, out).map(drop);
+        if self.lenient
+            && appended.is_ok()
+            && serde_json::from_slice::<serde::de::IgnoredAny>(&out[begin..]).is_err()
+        {
+            out.truncate(begin);
+            appended = source::normalise(document.source, limits).map(|normal| {
+                out.extend_from_slice(&normal.json);
+            });
+        }
+        if let Err(error) = appended {
             out.truncate(start);
             return Err(error);
         }

@@ -185,7 +185,12 @@ impl<W: Write> Reader<'_, W> {
     }
 
     async fn shard(&mut self, index: &Index, shard: &Shard) -> Result<(), PrintError> {
-        let place = LinePlace::new(shard.index(), shard.number(), doc_type(&index.metadata));
+        let place = LinePlace::new(
+            shard.index(),
+            shard.number(),
+            doc_type(&index.metadata),
+            is_lenient(&index.metadata),
+        );
         for ordinal in 0..shard.commit().segments.len() as u32 {
             if self.is_stopped() {
                 break;
@@ -250,6 +255,11 @@ fn doc_type(index: &IndexMetadata) -> Option<String> {
         [(doc_type, _)] if has_types => Some(doc_type.clone()),
         _ => None,
     }
+}
+
+/// Elasticsearch before 5 took names without quotes.
+fn is_lenient(index: &IndexMetadata) -> bool {
+    index.created.is_none_or(|by| by.flavour == Flavour::Elasticsearch && by.major < 5)
 }
 
 enum SegmentError {

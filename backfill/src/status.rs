@@ -171,6 +171,10 @@ fn table(status: &RunStatus, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if accounts.failures() > 0 {
         writeln!(f, "failed: {}", classes(&accounts.failed))?;
     }
+    if !accounts.repaired.is_empty() {
+        let changes = classes(&accounts.repaired);
+        writeln!(f, "sources made strict JSON, since the target refused them: {changes}")?;
+    }
     for worker in &status.workers {
         let (holder, units) = (&worker.holder, worker.units.len());
         writeln!(f, "worker {holder}: {units} units, said to be renewed {}", worker.renewed)?;

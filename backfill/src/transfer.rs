@@ -7,6 +7,7 @@
 //! for. What a worker that dies has read again is what was under way: at most a batch a connection.
 
 mod batches;
+mod repair;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use crate::{
     coordinator::{Lease, LeaseError, Lost},
     failed::{FailedWriter, Origin},
     segment::Segment,
-    send::{Batch, Outcome, SendError},
+    send::{Outcome, SendError},
     shard::{ReadError, Shard},
     target::IndexPlan,
     work::Position,
@@ -156,8 +157,9 @@ struct Transfer<'t> {
 
 /// A batch that is being sent, and what was read since the batch before.
 struct UnderWay {
-    filled: Filled,
-    sending: AbortOnDropHandle<Result<(Batch, Outcome), SendError>>,
+    /// Where to go on when it is settled.
+    position: Option<Position>,
+    sending: AbortOnDropHandle<Result<(Filled, Outcome), SendError>>,
     _memory: Option<OwnedSemaphorePermit>,
 }
 
@@ -248,29 +250,34 @@ impl Transfer<'_> {
             };
             self.settle(first, shard).await?;
         };
-        let (sender, batch) = (self.context.sender.clone(), filled.batch.clone());
+        let sender = self.context.sender.clone();
+        let limits = self.context.settings.read.source.clone();
         let superseded = plan.is_superseded();
+        let position = filled.position;
         let sending = tokio::spawn(async move {
-            let outcome = match superseded || batch.is_empty() {
+            let mut filled = filled;
+            let outcome = match superseded || filled.batch.is_empty() {
                 // The target's index is the image of another one: nothing is written into it.
-                true => Outcome { superseded: batch.len() as u64, ..Outcome::default() },
-                false => sender.send(&batch).await?,
+                true => Outcome { superseded: filled.batch.len() as u64, ..Outcome::default() },
+                false => {
+                    repair::send(&sender, &filled.batch, &limits, &mut filled.accounts).await?
+                }
             };
-            Ok((batch, outcome))
+            Ok((filled, outcome))
         });
         let sending = AbortOnDropHandle::new(sending);
-        self.under_way.push_back(UnderWay { filled, sending, _memory: memory });
+        self.under_way.push_back(UnderWay { position, sending, _memory: memory });
         Ok(())
     }
 
     /// Waits for a batch, keeps what failed of it, then writes the checkpoint that counts it.
     async fn settle(&mut self, under_way: UnderWay, shard: &Shard) -> Result<(), Stopped> {
-        let UnderWay { filled, sending, _memory } = under_way;
-        let (batch, outcome) = match sending.await {
+        let UnderWay { position, sending, _memory } = under_way;
+        let (filled, outcome) = match sending.await {
             Ok(sent) => sent.map_err(RunError::from)?,
             Err(error) => return Err(RunError::Task(error.to_string()).into()),
         };
-        let mut accounts = filled.accounts;
+        let Filled { batch, mut accounts, unread, .. } = filled;
         accounts.written += outcome.written;
         accounts.superseded += outcome.superseded;
         let now = jiff::Timestamp::now();
@@ -286,7 +293,7 @@ impl Transfer<'_> {
             };
             self.failed.refused(origin, &batch, failed, now).await.map_err(RunError::from)?;
         }
-        for unread in &filled.unread {
+        for unread in &unread {
             let segment = &shard.segment(unread.place.segment)?.name;
             let origin = Origin {
                 index: shard.index(),
@@ -301,7 +308,7 @@ impl Transfer<'_> {
         }
         self.failed.flush().await.map_err(RunError::from)?;
         self.context.progress.add(&accounts);
-        if let Some(position) = filled.position {
+        if let Some(position) = position {
             self.lease.checkpoint(position, &accounts)?;
         }
         Ok(())
