@@ -76,10 +76,9 @@ impl<'a> Input<'a> {
         Ok(taken)
     }
 
-    /// The next `N` bytes without taking them; `None`: there are fewer.
-    #[inline]
-    pub(crate) fn peek<const N: usize>(&self) -> Option<&'a [u8; N]> {
-        self.bytes.get(self.at..)?.first_chunk()
+    /// All bytes that are left, without taking them.
+    pub(crate) fn left(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
     #[inline]
