@@ -1,6 +1,6 @@
 //! `backfill run`: from settings to a snapshot's documents on the target, with as many workers as there are.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use cluster::Cluster;
 use snapshot::{Repository, Snapshot, State};
@@ -103,8 +103,10 @@ async fn prepare(
         versioning: settings.versioning,
         recovery_source: settings.recovery_source,
         accept_refused: settings.accept_refused,
+        streams: streams(&snapshot).await?,
     };
-    let mut targets = Targets::plan(indices(&snapshot, &settings).await?, &how)?;
+    let indices = indices(&snapshot, &settings, &how.streams).await?;
+    let mut targets = Targets::plan(indices, &how)?;
     if targets.is_empty() {
         return Err(RunError::Nothing { snapshot: snapshot.name().to_owned() });
     }
@@ -156,16 +158,35 @@ fn check_state(snapshot: &Snapshot, partial: bool) -> Result<(), RunError> {
     Err(RunError::NotWhole { name, state, what })
 }
 
+/// The data streams of a snapshot, by backing index.
+async fn streams(snapshot: &Snapshot) -> Result<BTreeMap<String, String>, RunError> {
+    let mut streams = BTreeMap::new();
+    if !snapshot.indices().iter().any(|name| name.starts_with('.')) {
+        return Ok(streams);
+    }
+    for (name, stream) in snapshot.global().await?.data_streams {
+        let backing = stream.get("indices").and_then(serde_json::Value::as_array);
+        for index in backing.into_iter().flatten() {
+            if let Some(index) = index.get("index_name").and_then(serde_json::Value::as_str) {
+                streams.insert(index.to_owned(), name.clone());
+            }
+        }
+    }
+    Ok(streams)
+}
+
 /// The indices that are asked for; without patterns those of the system are left out.
 async fn indices(
     snapshot: &Snapshot,
     settings: &RunSettings,
+    streams: &BTreeMap<String, String>,
 ) -> Result<Vec<snapshot::Index>, RunError> {
     let named = !settings.read.indices.is_empty();
     let mut indices = Vec::new();
     for name in select(snapshot, &settings.read.indices)? {
         let index = snapshot.index(&name).await?;
-        if !named && (name.starts_with('.') || index.metadata.is_system) {
+        let is_system = name.starts_with('.') || index.metadata.is_system;
+        if !named && is_system && !streams.contains_key(&name) {
             tracing::info!(
                 index = name,
                 "a system index: left out; name it with --index to take it"

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use cluster::{Cluster, ClusterError};
+use cluster::{Cluster, ClusterError, Method, Request, encode_segment};
 use serde_json::{Map, Value, json};
 use snapshot::Index;
 use transform::{ManyTypes, Origin, Target, TargetIndex};
@@ -25,6 +25,8 @@ pub(crate) struct Targets {
 #[derive(Debug)]
 pub(crate) struct IndexPlan {
     pub(crate) source: Index,
+    /// The data stream that it is a backing index of: its documents go there.
+    stream: Option<String>,
     destinations: Vec<TargetIndex>,
     superseded: bool,
 }
@@ -37,6 +39,8 @@ pub(crate) struct How {
     pub(crate) recovery_source: bool,
     /// Go on without the parts of definitions that the target can't have.
     pub(crate) accept_refused: bool,
+    /// Data streams, by backing index.
+    pub(crate) streams: BTreeMap<String, String>,
 }
 
 /// What can't be moved, before anything is written.
@@ -51,6 +55,11 @@ pub enum TargetError {
     Refused { index: String, status: u16, body: String },
     #[error("these indices can't be moved:\n{}\nleave them out with --index, or see docs/backfill.md", list(.0))]
     Unsupported(Vec<(String, String)>),
+    #[error(
+        "the target has no data stream {stream}, which index {index} belongs to; make it with the metadata step \
+         or by hand (PUT /_data_stream/{stream}), and run again"
+    )]
+    NoStream { index: String, stream: String },
     #[error("index {0} isn't part of this run's plan; was the run begun with other settings?")]
     Unplanned(String),
 }
@@ -114,6 +123,13 @@ impl Targets {
     /// Makes sure that every destination is there. Safe to do by many workers at once.
     pub(crate) async fn prepare(&mut self, target: &Cluster) -> Result<(), TargetError> {
         for plan in self.plans.values_mut() {
+            if let Some(stream) = &plan.stream {
+                let path = format!("/_data_stream/{}", encode_segment(stream));
+                if target.find(Request::new(Method::GET, path)).await?.is_none() {
+                    let (index, stream) = (plan.source.metadata.name.clone(), stream.clone());
+                    return Err(TargetError::NoStream { index, stream });
+                }
+            }
             for destination in &plan.destinations {
                 let uuid = &plan.source.metadata.uuid;
                 if !prepare(destination, target, uuid).await? {
@@ -134,6 +150,9 @@ impl Targets {
 impl IndexPlan {
     /// The one index that all documents go to.
     pub(crate) fn only_index(&self) -> Option<&str> {
+        if let Some(stream) = &self.stream {
+            return Some(stream);
+        }
         match self.destinations.as_slice() {
             [only] if only.types == transform::Types::All => Some(&only.name),
             _ => None,
@@ -142,7 +161,15 @@ impl IndexPlan {
 
     /// Where documents of a type go.
     pub(crate) fn index_of(&self, doc_type: Option<&str>) -> Option<&str> {
+        if let Some(stream) = &self.stream {
+            return Some(stream);
+        }
         transform::target_of(&self.destinations, doc_type).map(|index| index.name.as_str())
+    }
+
+    /// A data stream takes documents once, and no versions.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.stream.is_some()
     }
 
     /// The target has an index of the same name that is the image of another one.
@@ -152,8 +179,9 @@ impl IndexPlan {
 
     /// Its destinations' names, for people.
     pub(crate) fn names(&self) -> String {
-        let names: Vec<_> = self.destinations.iter().map(|d| d.name.as_str()).collect();
-        names.join(",")
+        let names = self.stream.iter().map(String::as_str);
+        let names = names.chain(self.destinations.iter().map(|index| index.name.as_str()));
+        names.collect::<Vec<_>>().join(",")
     }
 }
 
@@ -216,6 +244,17 @@ fn plan(source: Index, how: &How) -> Result<IndexPlan, Vec<String>> {
     let index = &source.metadata;
     let mut reasons = sourceless::reasons(index, how.recovery_source);
     reasons.extend(source.unsupported().map(str::to_owned));
+    if let Some(stream) = how.streams.get(&index.name).cloned() {
+        return match reasons.is_empty() {
+            true => Ok(IndexPlan {
+                source,
+                stream: Some(stream),
+                destinations: Vec::new(),
+                superseded: false,
+            }),
+            false => Err(reasons),
+        };
+    }
     let Some(created) = index.created.and_then(|by| transform::Version::from_created(by.id)) else {
         reasons.push("it doesn't say which version made it (index.version.created)".into());
         return Err(reasons);
@@ -261,7 +300,7 @@ fn plan(source: Index, how: &How) -> Result<IndexPlan, Vec<String>> {
         }
     }
     match reasons.is_empty() {
-        true => Ok(IndexPlan { source, destinations, superseded: false }),
+        true => Ok(IndexPlan { source, stream: None, destinations, superseded: false }),
         false => Err(reasons),
     }
 }

@@ -92,7 +92,10 @@ impl<'p> Batches<'p> {
             return self.unread(place, id, "unplanned_type", why);
         };
         let action = Action {
-            operation: Operation::Index,
+            operation: match self.plan.is_stream() {
+                true => Operation::Create,
+                false => Operation::Index,
+            },
             index: self.plan.only_index().is_none().then_some(index),
             id: document.id,
             routing: document.routing,
@@ -104,6 +107,9 @@ impl<'p> Batches<'p> {
     }
 
     fn version(&self, document: &Document<'_>) -> Result<Option<u64>, converge::VersionError> {
+        if self.plan.is_stream() {
+            return Ok(None);
+        }
         let version = match (self.versioning, document.sequence) {
             (Versioning::None, _) => return Ok(None),
             (Versioning::Sequence, None) => Version::ZERO,
