@@ -12,8 +12,6 @@ use crate::{
 const WINDOW: u64 = 1 << 16;
 /// A block of its own width: a byte, a minimum and a length, and at most this many bytes.
 const LARGEST_BLOCK: u64 = (8 << 14) + 13;
-/// As many values of the largest width as make up a window.
-const LARGEST_WINDOW: u64 = 8 * WINDOW;
 
 /// The numbers of a field, document by document, in rising order.
 ///
@@ -107,10 +105,8 @@ impl Column {
             let left = self.entry.length.saturating_sub(self.next_block);
             let at = start.saturating_add(self.next_block);
             // One block whatever its width, and what a window of them takes otherwise.
-            let others = WINDOW * (self.entry.length / self.entry.values.max(1) + 1);
-            return Some(
-                at..at.saturating_add(left.min(LARGEST_BLOCK + others.min(LARGEST_WINDOW))),
-            );
+            let width = (self.entry.length / self.entry.values.max(1) + 1).min(8);
+            return Some(at..at.saturating_add(left.min(LARGEST_BLOCK + WINDOW * width)));
         }
         // 64 integers end on a byte, whatever their width; what comes before `from` isn't needed.
         let begin = if keep == 0 { from / 64 * 64 } else { decoded };
