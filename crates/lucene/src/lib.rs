@@ -8,7 +8,8 @@
 //! codec's name in its own header, since a shard may hold segments of two Lucenes.
 //!
 //! Invariants: no bytes make it panic or allocate by a length it has not checked; a codec or version that
-//! isn't known is an error that names it; what a commit says of deletions must be what is found.
+//! isn't known is an error that names it; what a commit says of deletions must be what is found. A bit a document
+//! is all that grows with a segment: [`SegmentInfo::check_length`] says first whether so many can be there.
 #![forbid(unsafe_code)]
 
 mod commit;
