@@ -20,8 +20,9 @@ use crate::{
     transfer::{Ended, overdue, transfer},
 };
 
-/// A unit that as many workers in a row died of, without a checkpoint between, is not tried again.
-const MOST_FRUITLESS: u32 = 5;
+/// A unit that as many workers in a row died of, without a checkpoint between, is not tried again. Many: workers are
+/// also killed for reasons that have nothing to do with it, and what is given up is missing for good.
+const MOST_FRUITLESS: u32 = 20;
 
 /// How a run stands when this process ends.
 #[derive(Debug, serde::Serialize)]
