@@ -90,7 +90,7 @@ fn each_file(mut each: impl FnMut(&Sample, &SegmentCommit, &str, &[Document], us
 fn a_flipped_bit_is_found() {
     each_file(|sample, segment, name, good, turn| {
         let bytes = &sample.files[name];
-        for at in places(bytes.len(), 60, turn, good) {
+        for at in places(bytes.len(), 40, turn, good) {
             let mut bad = bytes.to_vec();
             bad[at] ^= 1 << ((at + turn) % 8);
             let read = with(&sample.files, segment, name, bad);
@@ -103,7 +103,7 @@ fn a_flipped_bit_is_found() {
 fn a_file_cut_short_is_found() {
     each_file(|sample, segment, name, good, turn| {
         let bytes = &sample.files[name];
-        for length in places(bytes.len(), 60, turn, good) {
+        for length in places(bytes.len(), 40, turn, good) {
             let read = with(&sample.files, segment, name, bytes[..length].to_vec());
             // What is cut from the column of soft deletes behind its last block isn't needed.
             assert!(read.is_err() || read.unwrap() == good, "{} {name} {length}", sample.name);
@@ -137,7 +137,7 @@ fn damage_under_a_right_checksum_is_survived() {
     let (mut refused, mut read_on) = (0, 0);
     each_file(|sample, segment, name, good, turn| {
         let bytes = &sample.files[name];
-        for at in places(bytes.len().saturating_sub(FOOTER), 40, turn, good) {
+        for at in places(bytes.len().saturating_sub(FOOTER), 25, turn, good) {
             for value in [bytes[at] ^ 1 << (at % 8), bytes[at] ^ 0xFF, bytes[at] ^ 0x80] {
                 let mut bad = bytes.to_vec();
                 bad[at] = value;
