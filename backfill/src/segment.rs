@@ -50,12 +50,14 @@ impl Segment {
             let bytes = files.whole(&name).await?;
             shard.lucene(Fields::parse(&name, &bytes, commit))?
         };
+        let name = commit.file(".fdt");
+        let fdt = files.find(&name)?;
+        // Before anything is allocated by the number of documents.
+        shard.lucene(info.check_length(commit, fdt.length()))?;
         let mut values = DocValues::of(shard, &files, commit, &fields);
         let live = live(&mut values).await?;
         let numbers = NumberColumns::open(&mut values).await?;
 
-        let name = commit.file(".fdt");
-        let fdt = files.find(&name)?;
         let begin = files.range(&fdt, 0..fdt.length().min(Format::HEADER_AT_MOST as u64)).await?;
         let meta = match shard.lucene(Format::wants_meta(&name, &begin))? {
             true => Some(files.whole(&commit.file(".fdm")).await?),
