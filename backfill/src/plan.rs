@@ -2,7 +2,6 @@
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lucene::SegmentInfo;
-use snapshot::SnapshotError;
 
 use crate::{
     context::RunError,
@@ -32,8 +31,8 @@ pub(crate) async fn units(
     let planned = stream::iter(shards)
         .map(|(plan, number)| async move {
             match shard(run, plan, number, unit_bytes, limits).await {
-                Err(ReadError::Snapshot(error @ SnapshotError::ShardFailed { .. })) if partial => {
-                    tracing::warn!(%error, "a shard that the snapshot doesn't have");
+                Err(error) if partial && error.is_damage() => {
+                    tracing::warn!(%error, "a shard that the snapshot doesn't have is left out");
                     Ok(Vec::new())
                 }
                 other => other.map_err(RunError::from),

@@ -165,7 +165,7 @@ pub struct RunFlags {
     /// Make indices although the target can't have parts of their definitions
     #[arg(long)]
     pub accept_refused: bool,
-    /// Take a snapshot that lacks some shards; the run never counts as complete
+    /// Take a snapshot that lacks some shards, or their lists of files; the run never counts as complete
     #[arg(long)]
     pub partial: bool,
     /// Do one unit, then end: for schedulers
