@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpSocket, TcpStream};
 
-const SCRATCH: usize = 256 << 10;
-const HEAD_LIMIT: usize = 64 << 10;
+pub(crate) const SCRATCH: usize = 256 << 10;
+pub(crate) const HEAD_LIMIT: usize = 64 << 10;
 /// Bytes of an answer after its head.
 const BODY: usize = 300;
 
@@ -72,7 +72,7 @@ async fn converse(client: &TcpStream, answer: &[u8], scratch: &RefCell<Vec<u8>>)
     }
 }
 
-async fn write_all(client: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_all(client: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match client.try_write(bytes) {
             Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
@@ -130,16 +130,16 @@ impl Requests {
     }
 }
 
-fn end_of_head(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn end_of_head(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
 }
 
-fn content_length(head: &[u8]) -> io::Result<usize> {
+pub(crate) fn content_length(head: &[u8]) -> io::Result<usize> {
     for line in head.split(|byte| *byte == b'\n') {
         let Some(colon) = memchr::memchr(b':', line) else { continue };
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            return Err(io::Error::other("the backend takes no transfer-encoding"));
+            return Err(io::Error::other("no transfer-encoding is taken"));
         }
         if name.eq_ignore_ascii_case(b"content-length") {
             let value = value.get(1..).unwrap_or_default().trim_ascii();

@@ -1,5 +1,6 @@
-//! What the proxy benchmarks need beside the proxy: the plainest TCP relay (the ceiling), a server
-//! that answers and does nothing else, a client that holds idle connections, an appender alone.
+//! What the benchmarks need beside the programs: the plainest TCP relay (the ceiling), a server that
+//! answers and does nothing else, a client that holds idle connections, an appender alone, a target
+//! that counts the documents it is sent.
 
 #![forbid(unsafe_code)]
 
@@ -7,6 +8,7 @@ mod append;
 mod backend;
 mod forward;
 mod idle;
+mod sink;
 
 use std::net::SocketAddr;
 
@@ -15,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Parts of the proxy benchmarks; without a command, a plain TCP relay.
+/// Parts of the benchmarks; without a command, a plain TCP relay.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Flags {
@@ -42,6 +44,11 @@ struct Forward {
 enum Part {
     /// A keep-alive HTTP/1.1 server that reads whole requests and answers 300 bytes.
     Backend {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+    /// A target of `backfill run` that takes every document and keeps none; `GET /_sink` says how many.
+    Sink {
         #[arg(long)]
         listen: SocketAddr,
     },
@@ -77,6 +84,7 @@ fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     match flags.part {
         Some(Part::Backend { listen }) => runtime(1)?.block_on(backend::serve(listen)),
+        Some(Part::Sink { listen }) => runtime(1)?.block_on(sink::serve(listen)),
         Some(Part::Idle { to, connections }) => runtime(1)?.block_on(idle::hold(to, connections)),
         Some(Part::Append { journal, size, count }) => append::measure(&journal, size, count),
         None => {
