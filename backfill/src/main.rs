@@ -1,11 +1,11 @@
 //! The program `backfill`: settings, logs, signals, the command, its exit code.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{fmt::Display, io::Write as _, process::ExitCode};
 
 use backfill::{
     BadSettings, Cli, Command, Output, PrintError, ReadError, ReadSettings, Report, RetryRunError,
-    RetrySettings, RunError, RunSettings, StatusSettings, read, retry, run, send::SendError,
-    status, watch,
+    RetrySettings, RunError, RunSettings, StatusSettings, failed::FailedError, read, retry, run,
+    send::SendError, status, watch,
 };
 use clap::Parser as _;
 use serde::Serialize;
@@ -67,10 +67,14 @@ fn block_on<T>(
 }
 
 fn print(value: &(impl Display + Serialize), output: Output) {
-    match output {
-        Output::Table => println!("{value}"),
-        Output::Json => println!("{}", serde_json::to_string(value).unwrap_or_default()),
-    }
+    // Whoever reads may have seen enough; the exit code says the rest.
+    let _ = match output {
+        Output::Table => writeln!(std::io::stdout(), "{value}"),
+        Output::Json => {
+            let json = serde_json::to_string(value).unwrap_or_default();
+            writeln!(std::io::stdout(), "{json}")
+        }
+    };
 }
 
 fn print_documents(settings: ReadSettings) -> Exit {
@@ -158,7 +162,7 @@ fn retry_failed(settings: RetrySettings) -> Exit {
             match &error {
                 RetryRunError::Send(error) => of_send(error),
                 RetryRunError::Cluster(_) => Exit::Unavailable,
-                RetryRunError::Failed(_) => Exit::TryAgain,
+                RetryRunError::Failed(error) => of_failed(error),
             },
         ),
     }
@@ -170,6 +174,14 @@ fn of_snapshot(error: &snapshot::SnapshotError) -> Exit {
             Exit::Config
         }
         error if error.is_transient() => Exit::Unavailable,
+        _ => Exit::Data,
+    }
+}
+
+fn of_failed(error: &FailedError) -> Exit {
+    match error {
+        FailedError::Url { .. } => Exit::Config,
+        FailedError::Store { .. } => Exit::TryAgain,
         _ => Exit::Data,
     }
 }
@@ -194,7 +206,8 @@ fn of_run(error: &RunError) -> Exit {
         RunError::Cluster(cluster::ClusterError::Settings(_)) => Exit::Config,
         RunError::Cluster(_) => Exit::Unavailable,
         RunError::Send(error) => of_send(error),
-        RunError::Failed(_) | RunError::Stopped => Exit::TryAgain,
+        RunError::Failed(error) => of_failed(error),
+        RunError::Stopped => Exit::TryAgain,
         RunError::Lease(_) | RunError::Task(_) => Exit::Bug,
     }
 }

@@ -89,6 +89,8 @@ async fn prepare(
     progress: Progress,
     shutdown: Shutdown,
 ) -> Result<Context, RunError> {
+    // Whatever is wrong is to be said before the first index is made.
+    let failed = FailedStore::open(&settings.failed)?;
     let repository = Repository::open(settings.read.repository.clone()).await?;
     let snapshot = repository.snapshot(&settings.read.snapshot).await?;
     check_state(&snapshot, settings.partial)?;
@@ -123,7 +125,7 @@ async fn prepare(
     let permits = u32::try_from(settings.memory_for_batches() / UNIT).unwrap_or(u32::MAX).max(1);
     Ok(Context {
         sender: Sender::new(target, settings.send),
-        failed: FailedStore::open(&settings.failed)?,
+        failed,
         memory: Arc::new(Semaphore::new(permits as usize)),
         permits,
         coordinator,

@@ -185,8 +185,8 @@ fn say(repository: &Damageable, state: &str, failures: &Value) {
 
 async fn refusal(repository: &Damageable) -> RunError {
     // Refused before the target is asked for anything: there is none.
-    let settings =
-        RunSettings::new(repository.settings(&[]), "http://127.0.0.1:1", "/nowhere/failed");
+    let failed = repository.path().with_file_name("failed").display().to_string();
+    let settings = RunSettings::new(repository.settings(&[]), "http://127.0.0.1:1", failed);
     run(settings, Shutdown::new()).await.unwrap_err()
 }
 
