@@ -13,7 +13,7 @@
 
 use std::ops::Range;
 
-use flate2::{Decompress, FlushDecompress, Status};
+use libdeflater::DecompressionError;
 
 use super::{format::Compression, lz4};
 use crate::{LuceneError, input::Input};
@@ -21,13 +21,20 @@ use crate::{LuceneError, input::Input};
 /// Decompresses units; keeps the decompressors' state between them.
 pub(super) struct Decompressor {
     compression: Compression,
-    inflate: Decompress,
+    inflate: libdeflater::Decompressor,
+    /// A dictionary and a deflated block.
+    stream: Vec<u8>,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
 }
 
 impl Decompressor {
     pub(super) fn new(compression: Compression) -> Self {
-        Self { compression, inflate: Decompress::new(false), zstd: None }
+        Self {
+            compression,
+            inflate: libdeflater::Decompressor::new(),
+            stream: Vec::new(),
+            zstd: None,
+        }
     }
 
     /// Decompresses one unit into `out[unit]`. `out` is [`lz4::SLACK`] bytes longer than that needs.
@@ -45,7 +52,8 @@ impl Decompressor {
             Compression::Deflate => self.framed(input, out, unit, None),
             Compression::Zstd if unit.is_empty() => Ok(()),
             Compression::Zstd => self.framed(input, out, unit, None),
-            Compression::DeflateDictionary | Compression::ZstdDictionary => {
+            Compression::DeflateDictionary => self.deflated_blocks(input, out, unit),
+            Compression::ZstdDictionary => {
                 let (dictionary, block) = dictionary(input, &unit)?;
                 self.framed(input, out, dictionary.clone(), None)?;
                 for block in blocks(dictionary.end..unit.end, block) {
@@ -71,8 +79,7 @@ impl Decompressor {
         into: Range<usize>,
         dictionary: Option<Range<usize>>,
     ) -> Result<(), LuceneError> {
-        let length = input.length()?;
-        let frame = input.take(length)?;
+        let frame = frame(input)?;
         if frame.is_empty() && into.is_empty() {
             return Ok(());
         }
@@ -81,36 +88,44 @@ impl Decompressor {
         let dictionary = dictionary.map(|range| &before[range]);
         match self.compression {
             Compression::Deflate | Compression::DeflateDictionary => {
-                self.inflate(frame, into, dictionary)
+                inflate(&mut self.inflate, frame, into)
             }
             _ => self.zstd(frame, into, dictionary),
         }
         .map_err(|what| input.corrupt(what))
     }
 
-    fn inflate(
+    /// DEFLATE takes no dictionary here: it is put in front of each block's stream as a block that is stored as it
+    /// is, and comes out right before the block, over what will be there. So the last block is the first.
+    fn deflated_blocks(
         &mut self,
-        frame: &[u8],
-        into: &mut [u8],
-        dictionary: Option<&[u8]>,
-    ) -> Result<(), String> {
-        self.inflate.reset(false);
-        if let Some(dictionary) = dictionary.filter(|dictionary| !dictionary.is_empty()) {
-            self.inflate.set_dictionary(dictionary).map_err(|error| error.to_string())?;
+        input: &mut Input<'_>,
+        out: &mut [u8],
+        unit: Range<usize>,
+    ) -> Result<(), LuceneError> {
+        const WINDOW: usize = 1 << 15; // nothing refers farther back
+        let (dictionary, length) = dictionary(input, &unit)?;
+        self.framed(input, out, dictionary.clone(), None)?;
+        let mut frames = Vec::new();
+        for block in blocks(dictionary.end..unit.end, length) {
+            frames.push((block, frame(input)?));
         }
-        let status = self
-            .inflate
-            .decompress(frame, into, FlushDecompress::Finish)
-            .map_err(|error| format!("it can't be inflated: {error}"))?;
-        let (read, made) = (self.inflate.total_in(), self.inflate.total_out());
-        if made != into.len() as u64 || read > frame.len() as u64 {
-            return Err(format!("it inflates to {made} bytes instead of {}", into.len()));
+        // u8 0: stored, and not the last block · u16 length · u16 its complement · bytes
+        let known = dictionary.start.max(dictionary.end.saturating_sub(WINDOW))..dictionary.end;
+        let length = known.len() as u16;
+        self.stream.clear();
+        self.stream.push(0);
+        self.stream.extend_from_slice(&length.to_le_bytes());
+        self.stream.extend_from_slice(&(!length).to_le_bytes());
+        self.stream.extend_from_slice(&out[known.clone()]);
+        let begins = self.stream.len();
+        for (block, frame) in frames.into_iter().rev() {
+            self.stream.truncate(begins);
+            self.stream.extend_from_slice(frame);
+            let into = &mut out[block.start - known.len()..block.end];
+            inflate(&mut self.inflate, &self.stream, into).map_err(|what| input.corrupt(what))?;
         }
-        // A stream whose end marker is missing gives the right length too.
-        match status {
-            Status::StreamEnd => Ok(()),
-            _ => Err("the deflated data doesn't end where it should".into()),
-        }
+        Ok(())
     }
 
     fn zstd(
@@ -132,6 +147,28 @@ impl Decompressor {
         }
         Ok(())
     }
+}
+
+/// Inflates a whole stream, which must fill `into`.
+fn inflate(
+    inflate: &mut libdeflater::Decompressor,
+    stream: &[u8],
+    into: &mut [u8],
+) -> Result<(), String> {
+    match inflate.deflate_decompress(stream, into) {
+        Ok(made) if made == into.len() => Ok(()),
+        Ok(made) => Err(format!("it inflates to {made} bytes instead of {}", into.len())),
+        Err(DecompressionError::InsufficientSpace) => {
+            Err(format!("it inflates to more than {} bytes", into.len()))
+        }
+        Err(DecompressionError::BadData) => Err("it can't be inflated".into()),
+    }
+}
+
+/// vInt compressed length · bytes
+fn frame<'a>(input: &mut Input<'a>) -> Result<&'a [u8], LuceneError> {
+    let length = input.length()?;
+    input.take(length)
 }
 
 fn lz4_blocks(
