@@ -226,3 +226,64 @@ fn blocks(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usiz
     let end = range.end;
     range.step_by(length.max(1)).map(move |start| start..end.min(start + length))
 }
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Compress, FlushCompress};
+
+    use super::*;
+
+    /// vInt compressed · bytes, as if they stood behind `dictionary`.
+    fn deflated(bytes: &[u8], dictionary: &[u8], out: &mut Vec<u8>) {
+        let mut compress = Compress::new(flate2::Compression::best(), false);
+        if !dictionary.is_empty() {
+            compress.set_dictionary(dictionary).unwrap();
+        }
+        let mut frame = Vec::with_capacity(bytes.len() + 100);
+        compress.compress_vec(bytes, &mut frame, FlushCompress::Finish).unwrap();
+        vint(frame.len(), out);
+        out.extend(frame);
+    }
+
+    fn vint(mut value: usize, out: &mut Vec<u8>) {
+        while value >= 0x80 {
+            out.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        out.push(value as u8);
+    }
+
+    /// Text of which much comes again, but not in the same order.
+    fn text(length: usize) -> Vec<u8> {
+        let words = (0..).map(|at: usize| format!("{} ", at * at % 977 * at % 61));
+        words.flat_map(String::into_bytes).take(length).collect()
+    }
+
+    #[test]
+    fn deflated_blocks_stand_behind_the_dictionary() {
+        // Blocks shorter and longer than it, one longer than what can be referred to, and none at all.
+        for (total, dictionary, block) in
+            [(3000, 300, 100), (3000, 100, 700), (90_000, 40_000, 9000), (500, 0, 200), (40, 40, 9)]
+        {
+            let text = text(total);
+            let mut bytes = Vec::new();
+            vint(dictionary, &mut bytes);
+            vint(block, &mut bytes);
+            let (begin, rest) = text.split_at(dictionary);
+            deflated(begin, &[], &mut bytes);
+            for block in rest.chunks(block) {
+                deflated(block, begin, &mut bytes);
+            }
+            let mut input = Input::new("f", &bytes);
+            let mut out = vec![0; 7 + total + lz4::SLACK];
+            let mut decompressor = Decompressor::new(Compression::DeflateDictionary);
+            decompressor.unit(&mut input, &mut out, 7..7 + total).unwrap();
+            assert!(out[7..7 + total] == text, "{total} {dictionary} {block}");
+            assert_eq!(input.rest(), 0);
+
+            let mut longer = vec![0; 8 + total + lz4::SLACK];
+            let mut input = Input::new("f", &bytes);
+            assert!(decompressor.unit(&mut input, &mut longer, 7..8 + total).is_err());
+        }
+    }
+}
