@@ -217,7 +217,7 @@ impl Transfer<'_> {
         let mut segment = Segment::open(shard, ordinal, from).await?;
         while segment.advance(shard).await? {
             segment.each(|position, entry| batches.add(position, entry));
-            if batches.bytes() >= self.context.sender.batch_bytes() {
+            if batches.is_full(self.context.sender.batch_bytes()) {
                 self.send(batches.take(), plan, shard).await?;
             }
             while self.under_way.front().is_some_and(|first| first.sending.is_finished())

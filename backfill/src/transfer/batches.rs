@@ -13,6 +13,11 @@ use crate::{
     work::Position,
 };
 
+/// Documents that can't be read, gathered at most.
+const MOST_UNREAD: usize = 10_000;
+/// Documents between two checkpoints at most: long runs of deleted ones make no request.
+const MOST_PASSED: u64 = 1 << 20;
+
 /// Gathers documents until there are enough for a request.
 pub(super) struct Batches<'p> {
     plan: &'p IndexPlan,
@@ -50,9 +55,11 @@ impl<'p> Batches<'p> {
         Self { plan, versioning, limits, builder, filled: Filled::default() }
     }
 
-    /// Of the requests' bodies so far.
-    pub(super) fn bytes(&self) -> usize {
-        self.builder.bytes()
+    /// There is enough for a request of so many bytes; or, of what makes no bytes, for a checkpoint.
+    pub(super) fn is_full(&self, bytes: usize) -> bool {
+        self.builder.bytes() >= bytes
+            || self.filled.unread.len() >= MOST_UNREAD
+            || self.filled.accounts.passed() >= MOST_PASSED
     }
 
     /// Takes the next entry of a segment; `position` is behind it.
