@@ -1,4 +1,4 @@
-"""What `make-index` leaves in its folder, and Lucene in Java that reads it."""
+"""What `make-index` and `make-huge` leave in a folder, and Lucene in Java that reads it."""
 
 import json
 import os
@@ -41,6 +41,14 @@ def read(folder):
         return [Made(**made) for made in json.loads((folder / "made.json").read_text())]
     except OSError as error:
         fail(66, f"{error}; benches/backfill/make-index {folder} makes it")
+
+
+def read_huge(folder):
+    """What `make-huge` says of the shard that it made."""
+    try:
+        return json.loads((folder / "huge.json").read_text())
+    except OSError as error:
+        fail(66, f"{error}; benches/backfill/make-huge {folder} makes it")
 
 
 def cache():
