@@ -103,7 +103,8 @@ fn append_escape(byte: u8, out: &mut impl BufMut) {
     }
 }
 
-fn append_number(mut number: u64, out: &mut BytesMut) {
+/// Appends `number` in decimal.
+pub(crate) fn append_number(mut number: u64, out: &mut impl BufMut) {
     let mut digits = [0; 20]; // u64::MAX has 20
     let mut first = digits.len();
     loop {

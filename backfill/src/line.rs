@@ -5,11 +5,12 @@
 //! ```
 //! What a document doesn't have is left out.
 
-use std::io::Write as _;
-
 use codec::source::{self, SourceError};
 
-use crate::{action::append_string, document::Document};
+use crate::{
+    action::{append_number, append_string},
+    document::Document,
+};
 
 /// Where a document is from.
 #[derive(Clone, Debug)]
@@ -51,8 +52,10 @@ impl LinePlace {
         let mut number = |name: &[u8], value: Option<i64>| {
             let Some(value) = value else { return };
             out.extend_from_slice(name);
-            // Writing to a vector doesn't fail.
-            let _ = write!(out, "{value}");
+            if value < 0 {
+                out.push(b'-');
+            }
+            append_number(value.unsigned_abs(), out);
         };
         number(b",\"_version\":", document.version);
         number(b",\"_seq_no\":", document.sequence.map(|(seq_no, _)| seq_no));

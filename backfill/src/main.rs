@@ -77,8 +77,20 @@ fn print(value: &(impl Display + Serialize), output: Output) {
     };
 }
 
+/// A pipe that holds little wakes up both of its ends all the time. What isn't a pipe, or may not hold more, stays
+/// as it is.
+#[cfg(target_os = "linux")]
+fn widen_pipe(pipe: &impl std::os::fd::AsFd) {
+    const MOST: usize = 1 << 20; // that everybody may have
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, MOST);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn widen_pipe<T>(_: &T) {}
+
 fn print_documents(settings: ReadSettings) -> Exit {
     let level = settings.log_level.clone();
+    widen_pipe(&std::io::stdout());
     let result = block_on(None, &level, async |shutdown| {
         read(&settings, &mut std::io::stdout().lock(), &shutdown).await
     });
