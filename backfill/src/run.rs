@@ -225,7 +225,7 @@ async fn workers(context: &Arc<Context>) -> Result<(), RunError> {
 async fn work(context: Arc<Context>) -> Result<(), RunError> {
     while !context.shutdown.is_draining() {
         let claim = tokio::select! {
-            claim = context.coordinator.claim() => claim?,
+            claim = claim(&context) => claim?,
             () = overdue(&context.shutdown) => return Ok(()),
         };
         match claim {
@@ -260,6 +260,26 @@ async fn work(context: Arc<Context>) -> Result<(), RunError> {
         }
     }
     Ok(())
+}
+
+/// Asks for a unit. A write by which one is claimed must be answered within a part of the lease; a coordinator that
+/// is away for longer is waited for like the target.
+async fn claim(context: &Context) -> Result<Claim, RunError> {
+    let patience = cluster::Retry::for_at_most(context.settings.send.retry_for);
+    let until = tokio::time::Instant::now() + patience.give_up_after;
+    for attempt in 0.. {
+        let error = match context.coordinator.claim().await {
+            Ok(claim) => return Ok(claim),
+            Err(error) => error,
+        };
+        let wait = patience.wait(attempt);
+        if !error.is_transient() || tokio::time::Instant::now() + wait > until {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, "no unit could be claimed, trying again");
+        tokio::time::sleep(wait).await;
+    }
+    Err(RunError::Stopped)
 }
 
 impl fmt::Display for RunSummary {
