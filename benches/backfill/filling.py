@@ -23,7 +23,8 @@ def elasticdump():
     if not folder.exists():
         part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         part.mkdir(parents=True)
-        if subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", part, f"elasticdump@{ELASTICDUMP}"], stdout=sys.stderr).returncode:
+        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", part, f"elasticdump@{ELASTICDUMP}"]
+        if subprocess.run(command, stdout=sys.stderr).returncode:
             fail(69, f"npm could not install elasticdump {ELASTICDUMP}")
         part.rename(folder)
     return folder / "node_modules" / ".bin" / "elasticdump"
