@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cluster::ClusterError;
 use telemetry::Shutdown;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     coordinator::{Coordinator, CoordinatorError, LeaseError},
@@ -30,6 +30,8 @@ pub(crate) struct Context {
     /// Permits of [`UNIT`] bytes each for batches that are under way.
     pub(crate) memory: Arc<Semaphore>,
     pub(crate) permits: u32,
+    /// A unit of this process has ended: there may be another, or none any more.
+    pub(crate) ended: Notify,
 }
 
 /// Bytes of a permit.

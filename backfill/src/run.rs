@@ -1,11 +1,15 @@
 //! `backfill run`: from settings to a snapshot's documents on the target, with as many workers as there are.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, pin::pin, sync::Arc, time::Duration};
 
 use cluster::Cluster;
 use snapshot::{Repository, Snapshot, State};
 use telemetry::{Admin, Readiness, Shutdown};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
 
 use crate::{
     context::{Context, RunError, UNIT},
@@ -128,6 +132,7 @@ async fn prepare(
         failed,
         memory: Arc::new(Semaphore::new(permits as usize)),
         permits,
+        ended: Notify::new(),
         coordinator,
         targets,
         progress,
@@ -224,6 +229,9 @@ async fn workers(context: &Arc<Context>) -> Result<(), RunError> {
 
 async fn work(context: Arc<Context>) -> Result<(), RunError> {
     while !context.shutdown.is_draining() {
+        // From before the question, so that what ends meanwhile is not missed.
+        let mut ended = pin!(context.ended.notified());
+        ended.as_mut().enable();
         let claim = tokio::select! {
             claim = claim(&context) => claim?,
             () = overdue(&context.shutdown) => return Ok(()),
@@ -235,6 +243,7 @@ async fn work(context: Arc<Context>) -> Result<(), RunError> {
                 // Somebody may give a unit back before its lease is over.
                 let soon = tokio::time::Instant::now() + Duration::from_secs(2);
                 tokio::select! {
+                    () = ended => {}
                     () = tokio::time::sleep_until(until.min(soon)) => {}
                     () = context.shutdown.draining() => {}
                 }
@@ -248,7 +257,9 @@ async fn work(context: Arc<Context>) -> Result<(), RunError> {
             }
             Claim::Leased(lease) => {
                 let unit = lease.unit().id.clone();
-                match transfer(&context, *lease).await? {
+                let ended = transfer(&context, *lease).await;
+                context.ended.notify_waiters();
+                match ended? {
                     Ended::Complete => tracing::info!(unit, "unit done"),
                     Ended::Refused | Ended::Released => {}
                     Ended::Lost(lost) => tracing::warn!(unit, %lost, "unit left to others"),
