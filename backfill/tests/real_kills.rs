@@ -85,7 +85,7 @@ async fn killed(stage: &Stage, expected: &Documents, random: &mut StdRng) {
     let start = |number: usize| stage.start(&format!("killed{number}"), &arguments, &[]);
     let mut workers: Vec<Worker> = (0..3).map(start).collect();
     let (mut kills, mut next) = (0, Instant::now());
-    let pause = |random: &mut StdRng| Duration::from_millis(random.random_range(500..2000));
+    let pause = |random: &mut StdRng| Duration::from_millis(random.random_range(200..800));
     let began = Instant::now();
     loop {
         let mut running = Vec::new();
