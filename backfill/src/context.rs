@@ -66,8 +66,8 @@ pub enum RunError {
     Failed(#[from] FailedError),
     #[error(transparent)]
     Lease(#[from] LeaseError),
-    #[error("the admin listener can't use {address}: {source}")]
-    Admin { address: std::net::SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Admin(#[from] telemetry::AdminError),
     #[error("asked to stop; run again to go on from here")]
     Stopped,
     #[error("a task ended by itself: {0}; this is a bug")]

@@ -208,7 +208,7 @@ fn of_send(error: &SendError) -> Exit {
 fn of_run(error: &RunError) -> Exit {
     match error {
         RunError::Snapshot(error) => of_snapshot(error),
-        RunError::Selection(_) | RunError::Nothing { .. } | RunError::Admin { .. } => Exit::Config,
+        RunError::Selection(_) | RunError::Nothing { .. } | RunError::Admin(_) => Exit::Config,
         RunError::Read(ReadError::Snapshot(error)) => of_snapshot(error),
         RunError::NotWhole { .. } | RunError::Read(_) => Exit::Data,
         RunError::Target(error) if error.is_unavailable() => Exit::Unavailable,

@@ -6,7 +6,6 @@ use cluster::Cluster;
 use snapshot::{Repository, Snapshot, State};
 use telemetry::{Admin, Readiness, Shutdown};
 use tokio::{
-    net::TcpListener,
     sync::{Notify, Semaphore},
     task::JoinSet,
 };
@@ -52,16 +51,7 @@ impl RunSummary {
 pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary, RunError> {
     let progress = Progress::new();
     let ready = Readiness::default();
-    let _admin = match settings.admin {
-        None => None,
-        Some(address) => {
-            let serve = async {
-                let listener = TcpListener::bind(address).await?;
-                Admin::serve(listener, progress.registry.clone(), ready.clone())
-            };
-            Some(serve.await.map_err(|source| RunError::Admin { address, source })?)
-        }
-    };
+    let _admin = Admin::bind(settings.admin, progress.registry.clone(), ready.clone()).await?;
     let context = tokio::select! {
         context = prepare(settings, progress, shutdown.clone()) => Arc::new(context?),
         () = shutdown.draining() => return Err(RunError::Stopped),

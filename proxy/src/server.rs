@@ -19,7 +19,7 @@ use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
 use prometheus::Registry;
 use settings::Exit;
-use telemetry::{Admin, Readiness, Shutdown};
+use telemetry::{Admin, AdminError, Readiness, Shutdown};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -111,14 +111,9 @@ impl CaptureProxy {
         let listening = |error| RunError::Listen { address, error };
         let (listener, address) = bind(address).map_err(listening)?;
         let ready = Readiness::default();
-        let admin = match settings.admin {
-            None => None,
-            Some(address) => {
-                let listening = |error| RunError::Listen { address, error };
-                let listener = tokio::net::TcpListener::bind(address).await.map_err(listening)?;
-                Some(Admin::serve(listener, registry, ready.clone()).map_err(listening)?)
-            }
-        };
+        let admin = Admin::bind(settings.admin, registry, ready.clone()).await;
+        let admin = admin
+            .map_err(|AdminError { address, source: error }| RunError::Listen { address, error })?;
         let node: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let app = Arc::new(App {
             sources: Sources::new(settings.source.clone(), settings.connect_timeout),

@@ -43,8 +43,8 @@ pub enum RunError {
     Journal(#[from] journal::ReadError),
     #[error(transparent)]
     Tuples(#[from] TupleError),
-    #[error("the admin listener cannot listen on {address}: {source}; choose another with --admin")]
-    Admin { address: std::net::SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Admin(#[from] telemetry::AdminError),
     #[error(
         "nothing can go on and {waiting} requests wait: {first}; this is a bug, please report it"
     )]

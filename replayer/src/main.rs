@@ -63,9 +63,7 @@ fn print(summary: &Summary, output: Output) {
 
 fn exit(error: &RunError) -> Exit {
     match error {
-        RunError::Cluster(cluster::ClusterError::Settings(_)) | RunError::Admin { .. } => {
-            Exit::Config
-        }
+        RunError::Cluster(cluster::ClusterError::Settings(_)) | RunError::Admin(_) => Exit::Config,
         RunError::Cluster(_) | RunError::Journal(_) => Exit::Unavailable,
         RunError::Tuples(_) => Exit::TryAgain,
         RunError::Stuck { .. } => Exit::Bug,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use cluster::Cluster;
 use journal::Reader;
 use telemetry::{Admin, Readiness, Shutdown};
-use tokio::net::TcpListener;
 use tuples::WriterSettings;
 
 use crate::{
@@ -32,16 +31,7 @@ use crate::{
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunError> {
     let metrics = Metrics::new();
     let ready = Readiness::default();
-    let _admin = match settings.admin {
-        None => None,
-        Some(address) => {
-            let serve = async {
-                let listener = TcpListener::bind(address).await?;
-                Admin::serve(listener, metrics.registry.clone(), ready.clone())
-            };
-            Some(serve.await.map_err(|source| RunError::Admin { address, source })?)
-        }
-    };
+    let _admin = Admin::bind(settings.admin, metrics.registry.clone(), ready.clone()).await?;
     let reader =
         Reader::open(&settings.journal, &settings.group, settings.from, &settings.kafka).await?;
     let ends = if settings.exit_at_end { Some(reader.ends().await?) } else { None };

@@ -33,12 +33,34 @@ pub struct Admin {
     task: JoinHandle<()>,
 }
 
+/// The admin listener can't be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the admin listener cannot listen on {address}: {source}; choose another with --admin")]
+pub struct AdminError {
+    pub address: SocketAddr,
+    pub source: std::io::Error,
+}
+
 impl Admin {
+    /// Serves on `address` until dropped; without an address nothing is served.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the address can't be had.
+    pub async fn bind(
+        address: Option<SocketAddr>,
+        registry: Registry,
+        ready: Readiness,
+    ) -> Result<Option<Admin>, AdminError> {
+        let Some(address) = address else { return Ok(None) };
+        let served = async { Self::serve(TcpListener::bind(address).await?, registry, ready) };
+        served.await.map(Some).map_err(|source| AdminError { address, source })
+    }
+
     /// Serves on `listener` until dropped.
     ///
     /// # Errors
     /// The listener has no address.
-    pub fn serve(
+    fn serve(
         listener: TcpListener,
         registry: Registry,
         ready: Readiness,

@@ -6,6 +6,6 @@ mod admin;
 mod logs;
 mod shutdown;
 
-pub use admin::{Admin, Readiness};
+pub use admin::{Admin, AdminError, Readiness};
 pub use logs::{LogFormat, start_logs};
 pub use shutdown::{Shutdown, on_signals};
