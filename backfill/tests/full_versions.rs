@@ -3,8 +3,8 @@
 
 mod versions;
 
-use testbed::Testbed;
-use versions::{SOURCES, TARGETS, boot, check_read, check_run, history};
+use testbed::{CLUSTERS, Testbed};
+use versions::{TARGETS, check_read, check_run, history};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_source_to_every_target() {
@@ -12,8 +12,8 @@ async fn every_source_to_every_target() {
     for version in TARGETS {
         targets.push(Testbed::opensearch(version).await.unwrap());
     }
-    for name in SOURCES {
-        let source = boot(name).await;
+    for name in CLUSTERS {
+        let source = Testbed::cluster(name).await.unwrap();
         let history = history(&source).await;
         source.stop().await.unwrap();
         check_read(name, &history).await;

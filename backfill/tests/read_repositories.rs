@@ -7,20 +7,7 @@ use backfill::{ReadSettings, ReadSummary, read};
 use serde_json::Value;
 use snapshot::Location;
 use telemetry::Shutdown;
-
-const NAMES: [&str; 11] = [
-    "es-1.7",
-    "es-2.4",
-    "es-5.6",
-    "es-6.8",
-    "es-7.10",
-    "es-7.17",
-    "es-8",
-    "es-8.19",
-    "opensearch-1",
-    "opensearch-2",
-    "opensearch-3",
-];
+use testbed::CLUSTERS;
 
 type Documents = BTreeMap<(String, String), Value>;
 
@@ -53,7 +40,7 @@ async fn read_all(repository: &Path, indices: &[&str]) -> (Vec<u8>, ReadSummary)
 
 #[tokio::test]
 async fn every_document_of_every_version() {
-    for name in NAMES {
+    for name in CLUSTERS {
         let folder = tempfile::tempdir().unwrap();
         unpack(name, folder.path());
         let expected = by_id(&std::fs::read(folder.path().join("expected.ndjson")).unwrap());

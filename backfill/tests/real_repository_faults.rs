@@ -9,7 +9,7 @@ use std::{path::Path, time::Duration};
 use backfill::coordinator::{Coordinator, RunStatus, Settings};
 use cluster::{Cluster, Method, Request};
 use faults::{
-    Damageable, SNAPSHOT, by_id, copy, random, read_lines, split,
+    Damageable, SNAPSHOT, by_id, random, read_lines, split,
     stage::{
         Documents, Stage, Worker, Written, assert_accounts, execute, said, snapshot_at, words,
     },
@@ -30,7 +30,7 @@ struct Bucket {
 impl Bucket {
     async fn with(repository: &Damageable) -> Self {
         let server = Testbed::s3().await.unwrap();
-        copy(&repository.path(), &server.bucket_folder().join(PREFIX));
+        server.put_folder(&repository.path(), PREFIX).unwrap();
         let relay = Relay::in_front_of(server.addr()).await.unwrap();
         let secret = server.secret_key().to_owned();
         Self { server, relay, secret }

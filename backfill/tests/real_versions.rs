@@ -3,8 +3,8 @@
 
 mod versions;
 
-use testbed::Testbed;
-use versions::{SOURCES, TARGETS, boot, check_read, check_run, history};
+use testbed::{CLUSTERS, Testbed};
+use versions::{TARGETS, check_read, check_run, history};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_source_is_read_and_moved() {
@@ -13,10 +13,10 @@ async fn every_source_is_read_and_moved() {
     for (at, version) in TARGETS.iter().enumerate() {
         let target = Testbed::opensearch(version).await.unwrap();
         let mine = |n: usize| (n + turn) % TARGETS.len() == at;
-        for name in SOURCES.into_iter().enumerate().filter(|(n, _)| mine(*n)).map(|(_, name)| name)
+        for name in CLUSTERS.into_iter().enumerate().filter(|(n, _)| mine(*n)).map(|(_, name)| name)
         {
             eprintln!("{name} to OpenSearch {}", target.version());
-            let source = boot(name).await;
+            let source = Testbed::cluster(name).await.unwrap();
             let history = history(&source).await;
             source.stop().await.unwrap();
             check_read(name, &history).await;

@@ -6,10 +6,11 @@ mod faults;
 use std::{collections::HashSet, fs};
 
 use backfill::{ReadSummary, RunError, RunSettings, run};
-use faults::{Blob, Damageable, SNAPSHOT, VERSIONS, random, read_lines};
+use faults::{Blob, Damageable, SNAPSHOT, random, read_lines};
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use telemetry::Shutdown;
+use testbed::CLUSTERS;
 
 /// An index as it is read before anything is damaged.
 struct Sound<'d> {
@@ -119,7 +120,7 @@ fn is_needed(file: &str) -> bool {
 #[tokio::test]
 async fn some_damaged_blobs_of_every_version() {
     let mut random = random("some damaged blobs");
-    for version in VERSIONS {
+    for version in CLUSTERS {
         let repository = Damageable::unpack(version);
         let blobs = repository.blobs().await;
         let sound = Sound::of(&repository, "logs").await;
@@ -160,7 +161,7 @@ async fn every_damaged_blob_of_a_shard() {
 
 #[tokio::test]
 async fn an_index_without_its_definition_is_named_and_others_are_read() {
-    for version in VERSIONS {
+    for version in CLUSTERS {
         let repository = Damageable::unpack(version);
         let blobs = repository.blobs().await;
         let blob = blobs.iter().find(|blob| blob.index == "unicode").unwrap();

@@ -3,12 +3,7 @@
 
 pub mod stage;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
 use backfill::{ReadSettings, ReadSummary, read};
 use rand::{SeedableRng, rngs::StdRng};
@@ -16,19 +11,6 @@ use serde_json::Value;
 use snapshot::{Content, Location, Repository, Settings};
 use telemetry::Shutdown;
 
-pub const VERSIONS: [&str; 11] = [
-    "es-1.7",
-    "es-2.4",
-    "es-5.6",
-    "es-6.8",
-    "es-7.10",
-    "es-7.17",
-    "es-8",
-    "es-8.19",
-    "opensearch-1",
-    "opensearch-2",
-    "opensearch-3",
-];
 pub const SNAPSHOT: &str = "snap1";
 
 /// Another seed each time; `GODWIT_SEED` repeats one.
@@ -119,15 +101,4 @@ pub fn by_id(lines: &[String], index: &str) -> BTreeMap<String, Value> {
     let documents = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let of_index = documents.filter(|document| document["_index"] == index);
     of_index.map(|document| (document["_id"].as_str().unwrap().to_owned(), document)).collect()
-}
-
-pub fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
-        match path.is_dir() {
-            true => copy(&path, &to.join(name)),
-            false => drop(fs::copy(&path, to.join(name)).unwrap()),
-        }
-    }
 }

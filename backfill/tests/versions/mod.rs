@@ -8,30 +8,9 @@ use cluster::Cluster;
 use serde_json::Value;
 use snapshot::Location;
 use telemetry::Shutdown;
-use testbed::{ExpectedDocument, History, Server, Testbed};
+use testbed::{ExpectedDocument, History, Server};
 
-/// Every version that a source may have, oldest first.
-pub(crate) const SOURCES: [&str; 11] = [
-    "es-1.7",
-    "es-2.4",
-    "es-5.6",
-    "es-6.8",
-    "es-7.10",
-    "es-7.17",
-    "es-8",
-    "es-8.19",
-    "opensearch-1",
-    "opensearch-2",
-    "opensearch-3",
-];
 pub(crate) const TARGETS: [&str; 3] = ["1", "2", "3"];
-
-pub(crate) async fn boot(name: &str) -> Server {
-    match name.split_once('-').unwrap() {
-        ("es", version) => Testbed::elasticsearch(version).await.unwrap(),
-        (_, version) => Testbed::opensearch(version).await.unwrap(),
-    }
-}
 
 /// A history of another seed each time; `GODWIT_SEED` repeats one.
 pub(crate) async fn history(source: &Server) -> History {

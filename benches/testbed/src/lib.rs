@@ -41,5 +41,5 @@ pub use program::Program;
 pub use relay::Relay;
 pub use s3::S3;
 pub use scripted::{ScriptedSource, Seen, Step};
-pub use server::{Server, Testbed, install_tools};
+pub use server::{CLUSTERS, Server, Testbed, install_tools};
 pub use shared::{Shared, SharedKafka};

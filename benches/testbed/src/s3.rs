@@ -1,7 +1,8 @@
 //! An S3 server: a [`Server`] with one bucket, an access key and a secret.
 
+use std::fs;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -43,6 +44,31 @@ impl S3 {
     pub fn bucket_folder(&self) -> PathBuf {
         self.server.folder().join("data").join(Self::BUCKET)
     }
+}
+
+impl S3 {
+    /// Puts a folder and all in it under `prefix` of the bucket.
+    ///
+    /// # Errors
+    /// When a file can't be copied.
+    pub fn put_folder(&self, folder: &Path, prefix: &str) -> anyhow::Result<()> {
+        let into = self.bucket_folder().join(prefix);
+        copy(folder, &into).with_context(|| format!("cannot put {}", folder.display()))
+    }
+}
+
+fn copy(from: &Path, into: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(into)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, into) = (entry.path(), into.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &into)?;
+        } else {
+            fs::copy(&path, &into)?;
+        }
+    }
+    Ok(())
 }
 
 impl Deref for S3 {

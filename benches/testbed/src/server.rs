@@ -20,6 +20,21 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/servers.sh");
 const START_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
+/// Every Elasticsearch and OpenSearch that there is, oldest first, by the name that `servers.sh` has for it.
+pub const CLUSTERS: [&str; 11] = [
+    "es-1.7",
+    "es-2.4",
+    "es-5.6",
+    "es-6.8",
+    "es-7.10",
+    "es-7.17",
+    "es-8",
+    "es-8.19",
+    "opensearch-1",
+    "opensearch-2",
+    "opensearch-3",
+];
+
 /// The entry: each function boots a server and returns when it answers.
 #[derive(Debug)]
 pub struct Testbed;
@@ -47,6 +62,18 @@ impl Testbed {
             return Server::boot("opensearch-2").await;
         }
         Server::boot(&format!("opensearch-{version}")).await
+    }
+
+    /// One of [`CLUSTERS`].
+    ///
+    /// # Errors
+    /// As [`Testbed::elasticsearch`].
+    pub async fn cluster(name: &str) -> anyhow::Result<Server> {
+        match name.split_once('-') {
+            Some(("es", version)) => Self::elasticsearch(version).await,
+            Some(("opensearch", version)) => Self::opensearch(version).await,
+            _ => bail!("there is no cluster {name}"),
+        }
     }
 
     /// Kafka, one broker; topics are made at first use with 4 partitions.

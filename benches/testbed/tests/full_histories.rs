@@ -2,20 +2,14 @@
 //! with that seed.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use testbed::{History, Testbed};
-
-const ALL: &str = "es-1.7 es-2.4 es-5.6 es-6.8 es-7.10 es-7.17 es-8 es-8.19 \
-                   opensearch-1 opensearch-2 opensearch-3";
+use testbed::{CLUSTERS, History, Testbed};
 
 #[tokio::test]
 async fn every_version_has_a_history() {
     let seed = std::env::var("GODWIT_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
-    let names = std::env::var("GODWIT_HISTORIES").unwrap_or_else(|_| ALL.to_owned());
+    let names = std::env::var("GODWIT_HISTORIES").unwrap_or_else(|_| CLUSTERS.join(" "));
     for name in names.split_whitespace() {
-        let server = match name.split_once('-').unwrap() {
-            ("es", version) => Testbed::elasticsearch(version).await.unwrap(),
-            (_, version) => Testbed::opensearch(version).await.unwrap(),
-        };
+        let server = Testbed::cluster(name).await.unwrap();
         let began = std::time::Instant::now();
         let history = History::make(&server, seed).await.unwrap();
         for (what, reason) in &history.refused {

@@ -9,17 +9,6 @@ use testbed::{S3, Testbed};
 
 const VERSIONS: [&str; 3] = ["es-1.7", "es-8", "opensearch-3"];
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
-        match path.is_dir() {
-            true => copy(&path, &to.join(name)),
-            false => drop(fs::copy(&path, to.join(name)).unwrap()),
-        }
-    }
-}
-
 fn settings(server: &S3, prefix: &str) -> Settings {
     let url = format!("s3://{}/{prefix}", S3::BUCKET);
     let mut settings = Settings::new(Location::parse(&url).unwrap());
@@ -40,8 +29,8 @@ async fn repositories_in_s3_read_as_they_do_from_a_directory() {
     let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/repositories");
     for version in VERSIONS {
         let prefix = format!("some where/{version}");
+        server.put_folder(&local.join(version), &prefix).unwrap();
         let copied = server.bucket_folder().join(&prefix);
-        copy(&local.join(version), &copied);
         let _ = fs::remove_file(copied.join("index.latest")); // so that it must be listed
         let here = Location::parse(local.join(version).to_str().unwrap()).unwrap();
         let here = Repository::open(Settings::new(here)).await.unwrap();
