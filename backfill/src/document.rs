@@ -66,11 +66,12 @@ pub(crate) struct Numbers {
     pub(crate) primary_term: Option<i64>,
 }
 
-/// Makes sense of stored fields. `id` is room for an id that has to be decoded.
+/// Makes sense of stored fields. `id` is room for an id that has to be decoded; `numbers` are asked for only of
+/// a document that has them.
 pub(crate) fn entry<'a>(
     number: u32,
     stored: Stored<'a>,
-    numbers: Numbers,
+    numbers: impl FnOnce() -> Numbers,
     id: &'a mut String,
 ) -> Entry<'a> {
     let unreadable = |id, why| Entry::Unreadable { number, id, why };
@@ -99,6 +100,7 @@ pub(crate) fn entry<'a>(
         },
         (None, None) => None,
     };
+    let numbers = numbers();
     Entry::Document(Document {
         number,
         id,

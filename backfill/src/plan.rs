@@ -1,7 +1,6 @@
 //! A snapshot's shards → units of work, by their size.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use lucene::SegmentInfo;
 
 use crate::{
     context::RunError,
@@ -54,9 +53,7 @@ async fn shard(
     let index = &plan.source.metadata;
     let mut units: Vec<Unit> = Vec::new();
     for (ordinal, segment) in (0u32..).zip(&shard.commit().segments) {
-        let name = segment.file(".si");
-        let bytes = shard.whole(shard.file(segment, &name)?).await?;
-        let info = shard.lucene(SegmentInfo::parse(&name, &bytes, segment))?;
+        let info = shard.info(segment).await?;
         let bytes = shard.bytes_of(segment);
         match units.last_mut().filter(|unit| unit.bytes < unit_bytes) {
             Some(unit) => {

@@ -51,14 +51,15 @@ impl Segment {
             shard.lucene(Fields::parse(&name, &bytes, commit))?
         };
         let name = commit.file(".fdt");
-        let fdt = files.find(&name)?;
+        let fdt = files.data(&name).await?;
         // Before anything is allocated by the number of documents.
         shard.lucene(info.check_length(commit, fdt.length()))?;
         let mut values = DocValues::of(shard, &files, commit, &fields);
         let live = live(&mut values).await?;
         let numbers = NumberColumns::open(&mut values).await?;
 
-        let begin = files.range(&fdt, 0..fdt.length().min(Format::HEADER_AT_MOST as u64)).await?;
+        let begin =
+            fdt.range(shard, &name, 0..fdt.length().min(Format::HEADER_AT_MOST as u64)).await?;
         let meta = match shard.lucene(Format::wants_meta(&name, &begin))? {
             true => Some(files.whole(&commit.file(".fdm")).await?),
             false => None,
@@ -78,7 +79,7 @@ impl Segment {
             live,
             roles: FieldRoles::of(&fields),
             stored,
-            blocks: files.stream(&fdt, place.offset).await?,
+            blocks: fdt.blocks(shard, place.offset)?,
             numbers,
             chunk: place,
             wanted: from.map_or(0, |from| from.document),
@@ -126,9 +127,8 @@ impl Segment {
             }
             let format = self.stored.format();
             let entry = match Stored::parse(file, format, &self.roles, fields, bytes) {
-                Ok(stored) if stored.id.is_none() && stored.uid.is_none() => Entry::Nested,
                 Ok(stored) => {
-                    let numbers = self.numbers.of(number);
+                    let numbers = || self.numbers.of(number);
                     document::entry(number, stored, numbers, &mut self.id)
                 }
                 Err(error) => {

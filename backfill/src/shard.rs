@@ -1,7 +1,7 @@
 //! A shard of a snapshot: its files, and the commit that says which segments it has.
 
 use bytes::Bytes;
-use lucene::{Commit, LuceneError, SegmentCommit};
+use lucene::{Commit, LuceneError, SegmentCommit, SegmentInfo};
 use snapshot::{File, SnapshotError};
 use thiserror::Error;
 
@@ -110,6 +110,13 @@ impl Shard {
             let (segment, file) = (segment.name.clone(), name.to_owned());
             self.lucene_error(LuceneError::Missing { segment, file })
         })
+    }
+
+    /// What a segment's `.si` says of it.
+    pub(crate) async fn info(&self, segment: &SegmentCommit) -> Result<SegmentInfo, ReadError> {
+        let name = segment.file(".si");
+        let bytes = self.whole(self.file(segment, &name)?).await?;
+        self.lucene(SegmentInfo::parse(&name, &bytes, segment))
     }
 
     /// A whole file, whose length and checksum were right.

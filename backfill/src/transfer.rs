@@ -21,7 +21,7 @@ use crate::{
     coordinator::{Lease, LeaseError, Lost},
     failed::{FailedWriter, Origin},
     segment::Segment,
-    send::{Outcome, SendError},
+    send::{Outcome, Place, SendError},
     shard::{ReadError, Shard},
     target::IndexPlan,
     work::Position,
@@ -284,23 +284,11 @@ impl Transfer<'_> {
         for failed in &outcome.failed {
             accounts.fail(failed.class.name(), 1);
             let place = batch.items()[failed.position].place;
-            let segment = &shard.segment(place.segment)?.name;
-            let origin = Origin {
-                index: shard.index(),
-                shard: shard.number(),
-                segment,
-                document: place.document,
-            };
+            let origin = origin(shard, place)?;
             self.failed.refused(origin, &batch, failed, now).await.map_err(RunError::from)?;
         }
         for unread in &unread {
-            let segment = &shard.segment(unread.place.segment)?.name;
-            let origin = Origin {
-                index: shard.index(),
-                shard: shard.number(),
-                segment,
-                document: unread.place.document,
-            };
+            let origin = origin(shard, unread.place)?;
             self.failed
                 .unreadable(origin, unread.id.as_deref(), &unread.why, now)
                 .await
@@ -313,4 +301,14 @@ impl Transfer<'_> {
         }
         Ok(())
     }
+}
+
+/// Where a failed document came from.
+fn origin(shard: &Shard, place: Place) -> Result<Origin<'_>, ReadError> {
+    Ok(Origin {
+        index: shard.index(),
+        shard: shard.number(),
+        segment: &shard.segment(place.segment)?.name,
+        document: place.document,
+    })
 }

@@ -5,7 +5,6 @@ use std::ops::Range;
 use bytes::Bytes;
 use lucene::{Compound, LuceneError, SegmentCommit, SegmentInfo};
 
-use super::numbers::Data;
 use crate::shard::{ReadError, Shard};
 
 /// The files of one segment.
@@ -19,15 +18,14 @@ pub(super) struct Files<'s> {
 }
 
 /// A file, or a part of a compound file.
-pub(super) struct File<'s> {
-    name: String,
+struct File<'s> {
     file: &'s snapshot::File,
     range: Range<u64>,
     in_compound: bool,
 }
 
 impl File<'_> {
-    pub(super) fn length(&self) -> u64 {
+    fn length(&self) -> u64 {
         self.range.end - self.range.start
     }
 }
@@ -37,9 +35,7 @@ impl<'s> Files<'s> {
         shard: &'s Shard,
         segment: &'s SegmentCommit,
     ) -> Result<Self, ReadError> {
-        let name = segment.file(".si");
-        let bytes = shard.whole(shard.file(segment, &name)?).await?;
-        let info = shard.lucene(SegmentInfo::parse(&name, &bytes, segment))?;
+        let info = shard.info(segment).await?;
         let mut files = Self { shard, segment, info, compound: None, small: None };
         if info.compound {
             let whole = shard.file(segment, &segment.file(".cfs"))?;
@@ -59,16 +55,16 @@ impl<'s> Files<'s> {
     }
 
     /// A loose file, or one in the compound file.
-    pub(super) fn find(&self, name: &str) -> Result<File<'s>, ReadError> {
+    fn find(&self, name: &str) -> Result<File<'s>, ReadError> {
         if let Some(file) = self.shard.stored().files().get(name) {
             let range = 0..file.length;
-            return Ok(File { name: name.to_owned(), file, range, in_compound: false });
+            return Ok(File { file, range, in_compound: false });
         }
         let suffix = name.strip_prefix(&self.segment.name);
         if let (Some((entries, file)), Some(suffix)) = (&self.compound, suffix)
             && let Some(range) = entries.range(suffix)
         {
-            return Ok(File { name: name.to_owned(), file, range, in_compound: true });
+            return Ok(File { file, range, in_compound: true });
         }
         Err(self.shard.lucene_error(LuceneError::Missing {
             segment: self.segment.name.clone(),
@@ -92,7 +88,10 @@ impl<'s> Files<'s> {
                 limit,
             }));
         }
-        let bytes = self.range(&file, 0..file.length()).await?;
+        let bytes = match &self.small {
+            Some(small) => small.slice(file.range.start as usize..file.range.end as usize),
+            None => self.shard.stored().read_range(file.file, file.range).await?,
+        };
         // A legacy file has no footer, and its reader knows.
         if !self.info.is_legacy() {
             self.shard.lucene(lucene::check_file(name, &bytes))?;
@@ -100,39 +99,69 @@ impl<'s> Files<'s> {
         Ok(bytes)
     }
 
-    /// Some bytes of a file.
-    pub(super) async fn range(
-        &self,
-        file: &File<'_>,
-        range: Range<u64>,
-    ) -> Result<Bytes, ReadError> {
-        let (start, end) = (file.range.start + range.start, file.range.start + range.end);
-        if range.start > range.end || end > file.range.end {
-            return Err(self.shard.lucene_error(LuceneError::Truncated {
-                file: file.name.clone(),
-                at: file.length(),
-                wanted: range.end.saturating_sub(file.length()),
-            }));
+    /// A file of which parts are read: one that is small is fetched whole, and its checksum is right before
+    /// anything is taken from it.
+    pub(super) async fn data(&self, name: &str) -> Result<Data, ReadError> {
+        let file = self.find(name)?;
+        if file.length() <= self.shard.limits().whole_file {
+            return Ok(Data::Whole(self.whole(name).await?));
         }
-        if file.in_compound
-            && let Some(small) = &self.small
-        {
-            return Ok(small.slice(start as usize..end as usize));
+        Ok(Data::Part(file.file.clone(), file.range))
+    }
+}
+
+/// A file's bytes, to be read in parts.
+#[derive(Clone)]
+pub(super) enum Data {
+    Whole(Bytes),
+    /// Between these bytes of that file.
+    Part(snapshot::File, Range<u64>),
+}
+
+impl Data {
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Part(_, place) => place.end - place.start,
         }
-        Ok(self.shard.stored().read_range(file.file, start..end).await?)
     }
 
-    /// A file's bytes from `offset` to its end, block by block. What is small is whole and its checksum right
-    /// before the first of them.
-    pub(super) async fn stream(&self, file: &File<'_>, offset: u64) -> Result<Blocks, ReadError> {
-        if file.length() <= self.shard.limits().whole_file {
-            let whole = self.whole(&file.name).await?;
-            let rest = whole.slice((offset as usize).min(whole.len())..);
-            return Ok(Blocks::Here(Some(rest)));
+    /// Some bytes of it; `name` is for the error.
+    pub(super) async fn range(
+        &self,
+        shard: &Shard,
+        name: &str,
+        range: Range<u64>,
+    ) -> Result<Bytes, ReadError> {
+        if range.start > range.end || range.end > self.length() {
+            return Err(shard.lucene_error(LuceneError::Truncated {
+                file: name.to_owned(),
+                at: self.length(),
+                wanted: range.end.saturating_sub(self.length()),
+            }));
         }
-        let range = (file.range.start + offset).min(file.range.end)..file.range.end;
-        let blocks = self.shard.stored().stream_range(file.file, range)?;
-        Ok(Blocks::Streamed(Box::new(blocks)))
+        match self {
+            Self::Whole(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
+            Self::Part(file, place) => {
+                let range = place.start + range.start..place.start + range.end;
+                Ok(shard.stored().read_range(file, range).await?)
+            }
+        }
+    }
+
+    /// Its bytes from `offset` to its end, block by block.
+    pub(super) fn blocks(&self, shard: &Shard, offset: u64) -> Result<Blocks, ReadError> {
+        match self {
+            Self::Whole(bytes) => {
+                let rest = bytes.slice((offset as usize).min(bytes.len())..);
+                Ok(Blocks::Here(Some(rest)))
+            }
+            Self::Part(file, place) => {
+                let range = (place.start + offset).min(place.end)..place.end;
+                let blocks = shard.stored().stream_range(file, range)?;
+                Ok(Blocks::Streamed(Box::new(blocks)))
+            }
+        }
     }
 }
 
@@ -148,16 +177,5 @@ impl Blocks {
             Self::Here(bytes) => Ok(bytes.take()),
             Self::Streamed(blocks) => Ok(blocks.next().await.transpose()?),
         }
-    }
-}
-
-impl Files<'_> {
-    /// A file of which parts are read: whole and checked when it is small.
-    pub(super) async fn data(&self, name: &str) -> Result<Data, ReadError> {
-        let file = self.find(name)?;
-        if file.length() <= self.shard.limits().whole_file {
-            return Ok(Data::Whole(self.whole(name).await?));
-        }
-        Ok(Data::Part(file.file.clone(), file.range))
     }
 }

@@ -4,11 +4,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use lucene::{
-    Column, DocValuesFiles, DocValuesMeta, Field, Fields, LuceneError, NumericEntry, Present,
-    SegmentCommit,
+    Column, DocValuesFiles, DocValuesMeta, Field, Fields, NumericEntry, Present, SegmentCommit,
 };
 
-use super::files::Files;
+use super::files::{Data, Files};
 use crate::{
     document::Numbers,
     shard::{ReadError, Shard},
@@ -29,16 +28,8 @@ pub(super) struct NumberColumns {
 /// A column and its file.
 struct Reading {
     column: Column,
+    file: String,
     data: Data,
-}
-
-/// A `.dvd`.
-#[derive(Clone)]
-pub(super) enum Data {
-    /// A small one, whose checksum was right.
-    Whole(Bytes),
-    /// Of a larger one only parts are read; it is between these bytes of that file.
-    Part(snapshot::File, Range<u64>),
 }
 
 /// A numeric field of a segment.
@@ -71,8 +62,9 @@ impl NumberColumns {
         ] {
             let Some(field) = values.fields.named(name) else { continue };
             let Some(numeric) = values.numeric(field).await? else { continue };
-            let made = Column::new(numeric.file, numeric.entry, numeric.present);
-            *column = Some(Reading { column: values.shard.lucene(made)?, data: numeric.data });
+            let Numeric { entry, present, file, data } = numeric;
+            let made = Column::new(file.clone(), entry, present);
+            *column = Some(Reading { column: values.shard.lucene(made)?, file, data });
         }
         Ok(columns)
     }
@@ -87,7 +79,7 @@ impl NumberColumns {
             [&mut self.version, &mut self.seq_no, &mut self.primary_term].into_iter().flatten()
         {
             while let Some(range) = reading.column.wants(documents.clone()) {
-                let bytes = reading.data.range(shard, range).await?;
+                let bytes = reading.data.range(shard, &reading.file, range).await?;
                 shard.lucene(reading.column.supply(&bytes))?;
             }
         }
@@ -101,29 +93,6 @@ impl NumberColumns {
             version: of(&mut self.version),
             seq_no: of(&mut self.seq_no),
             primary_term: of(&mut self.primary_term),
-        }
-    }
-}
-
-impl Data {
-    async fn range(&self, shard: &Shard, range: Range<u64>) -> Result<Bytes, ReadError> {
-        let length = match self {
-            Self::Whole(bytes) => bytes.len() as u64,
-            Self::Part(_, place) => place.end - place.start,
-        };
-        if range.start > range.end || range.end > length {
-            return Err(shard.lucene_error(LuceneError::Truncated {
-                file: ".dvd".into(),
-                at: length,
-                wanted: range.end.saturating_sub(length),
-            }));
-        }
-        match self {
-            Self::Whole(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
-            Self::Part(file, place) => {
-                let range = place.start + range.start..place.start + range.end;
-                Ok(shard.stored().read_range(file, range).await?)
-            }
         }
     }
 }
@@ -152,11 +121,11 @@ impl<'a> DocValues<'a> {
         let fetched = self.fetched.iter().find(|(stem, ..)| *stem == names.stem);
         let Some((stem, meta, data)) = fetched else { return Ok(None) };
         let Some(entry) = meta.numeric(field) else { return Ok(None) };
+        let file = format!("{stem}.dvd");
         let bytes = match entry.present_range() {
-            Some(range) => data.range(shard, range).await?,
+            Some(range) => data.range(shard, &file, range).await?,
             None => Bytes::new(),
         };
-        let file = format!("{stem}.dvd");
         let present = shard.lucene(entry.present(&file, &bytes, files.info().documents))?;
         Ok(Some(Numeric { entry: entry.clone(), present, file, data: data.clone() }))
     }

@@ -186,11 +186,10 @@ impl RunSettings {
 
     /// What all workers of a run must have the same.
     pub(crate) fn agreed(&self) -> Agreed {
-        let text = |value: String| value;
         let others = [
             ("index", self.read.indices.join(",")),
-            ("versioning", text(format!("{:?}", self.versioning).to_lowercase())),
-            ("types", text(format!("{:?}", self.types).to_lowercase())),
+            ("versioning", format!("{:?}", self.versioning).to_lowercase()),
+            ("types", format!("{:?}", self.types).to_lowercase()),
             ("unit-bytes", self.unit_bytes.to_string()),
             ("partial", self.partial.to_string()),
             ("recovery-source", self.recovery_source.to_string()),
