@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster::ClusterError;
+use cluster::{Cluster, ClusterError};
 use telemetry::Shutdown;
 use thiserror::Error;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -15,6 +15,7 @@ use crate::{
     send::{SendError, Sender},
     settings::RunSettings,
     shard::{ReadError, Shard},
+    sweep::SweepError,
     target::{TargetError, Targets},
 };
 
@@ -23,6 +24,9 @@ pub(crate) struct Context {
     pub(crate) settings: RunSettings,
     pub(crate) coordinator: Coordinator,
     pub(crate) targets: Targets,
+    pub(crate) target: Cluster,
+    /// What a replay beside couldn't prove is asked of it.
+    pub(crate) source: Option<Cluster>,
     pub(crate) sender: Sender,
     pub(crate) failed: FailedStore,
     pub(crate) progress: Progress,
@@ -60,6 +64,8 @@ pub enum RunError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Coordinator(#[from] CoordinatorError),
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
     #[error(transparent)]
     Send(#[from] SendError),
     #[error("a failed document can't be kept: {0}")]

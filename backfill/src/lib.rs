@@ -22,6 +22,7 @@ mod settings;
 mod shard;
 mod sourceless;
 mod status;
+mod sweep;
 mod target;
 mod transfer;
 
@@ -35,4 +36,5 @@ pub use settings::{
 };
 pub use shard::{Limits, ReadError};
 pub use status::{Report, status, watch};
+pub use sweep::{Sweep, SweepError};
 pub use target::TargetError;

@@ -4,8 +4,8 @@ use std::{fmt::Display, io::Write as _, process::ExitCode};
 
 use backfill::{
     BadSettings, Cli, Command, Output, PrintError, ReadError, ReadSettings, Report, RetryRunError,
-    RetrySettings, RunError, RunSettings, StatusSettings, failed::FailedError, read, retry, run,
-    send::SendError, status, watch,
+    RetrySettings, RunError, RunSettings, StatusSettings, SweepError, failed::FailedError, read,
+    retry, run, send::SendError, status, watch,
 };
 use clap::Parser as _;
 use serde::Serialize;
@@ -217,6 +217,8 @@ fn of_run(error: &RunError) -> Exit {
         RunError::Coordinator(_) => Exit::Config,
         RunError::Cluster(cluster::ClusterError::Settings(_)) => Exit::Config,
         RunError::Cluster(_) => Exit::Unavailable,
+        RunError::Sweep(SweepError::Cluster(_)) => Exit::Unavailable,
+        RunError::Sweep(SweepError::Refused { .. }) => Exit::Data,
         RunError::Send(error) => of_send(error),
         RunError::Failed(error) => of_failed(error),
         RunError::Stopped => Exit::TryAgain,

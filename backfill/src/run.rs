@@ -19,6 +19,7 @@ use crate::{
     read::select,
     send::Sender,
     settings::RunSettings,
+    sweep::sweep,
     target::{How, Targets, target_of},
     transfer::{Ended, overdue, transfer},
 };
@@ -72,9 +73,22 @@ pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary
     );
     let left_early = shutdown.is_draining() || context.settings.once;
     tokio::select! {
-        status = context.coordinator.status() => Ok(RunSummary { status: status?, left_early }),
+        status = end(&context) => Ok(RunSummary { status: status?, left_early }),
         () = overdue(&shutdown) => Err(RunError::Stopped),
     }
+}
+
+/// How the run stands. Whoever sees that the last document is written sends the deletes again; by several at once, it
+/// comes to the same.
+async fn end(context: &Context) -> Result<RunStatus, RunError> {
+    let status = context.coordinator.status().await?;
+    if !status.is_finished() || status.is_swept() {
+        return Ok(status);
+    }
+    let Context { target, source, targets, settings, .. } = context;
+    let swept = sweep(target, source.as_ref(), targets, settings.versioning).await?;
+    context.coordinator.set_sweep(Some(swept)).await?;
+    Ok(context.coordinator.status().await?)
 }
 
 /// Opens what a run reads and writes, and agrees with the other workers on what there is to do.
@@ -89,6 +103,10 @@ async fn prepare(
     let snapshot = repository.snapshot(&settings.read.snapshot).await?;
     check_state(&snapshot, settings.partial)?;
     let target = Cluster::connect(settings.target.clone()).await?;
+    let source = match &settings.source {
+        Some(source) => Some(Cluster::connect(source.clone()).await?),
+        None => None,
+    };
     let coordinating = match &settings.coordinator {
         Some(coordinator) => Cluster::connect(coordinator.clone()).await?,
         None => target.clone(),
@@ -118,7 +136,9 @@ async fn prepare(
     targets.prepare(&target).await?;
     let permits = u32::try_from(settings.memory_for_batches() / UNIT).unwrap_or(u32::MAX).max(1);
     Ok(Context {
-        sender: Sender::new(target, settings.send),
+        sender: Sender::new(target.clone(), settings.send),
+        target,
+        source,
         failed,
         memory: Arc::new(Semaphore::new(permits as usize)),
         permits,

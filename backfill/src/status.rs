@@ -12,6 +12,7 @@ use crate::{
     context::RunError,
     coordinator::{Coordinator, RunStatus, ShardStatus},
     settings::StatusSettings,
+    sweep::Sweep,
 };
 
 /// Between two looks.
@@ -179,6 +180,16 @@ fn table(status: &RunStatus, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (holder, units) = (&worker.holder, worker.units.len());
         writeln!(f, "worker {holder}: {units} units, said to be renewed {}", worker.renewed)?;
     }
+    if let Some(sweep) = status.sweep.filter(|sweep| *sweep != Sweep::default()) {
+        let Sweep { deletes, gone, unresolved } = sweep;
+        writeln!(
+            f,
+            "deletes of a replay beside: sent again {deletes}, gone from the source {gone}"
+        )?;
+        if unresolved > 0 {
+            writeln!(f, "{unresolved} only the source can tell: run again with --source")?;
+        }
+    }
     let state = match (status.is_complete(), status.is_finished()) {
         (true, _) => "complete",
         (false, true) => "NOT complete",
@@ -198,6 +209,7 @@ fn state(shard: &ShardStatus) -> &'static str {
     let units = &shard.units;
     match (shard.is_complete(), units.waiting + units.leased, units.leased) {
         (true, ..) => "complete",
+        (false, 0, _) if shard.is_written() => "not swept",
         (false, 0, _) => "NOT COMPLETE",
         (false, _, 0) => "waiting",
         (false, _, _) => "running",

@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 
 use cluster::{Cluster, ClusterError, Method, Request, encode_segment};
 use serde_json::{Map, Value, json};
-use snapshot::Index;
+use snapshot::{Index, IndexMetadata};
 use transform::{ManyTypes, Origin, Target, TargetIndex};
 
 use crate::{
     settings::{Types, Versioning},
     sourceless,
 };
+
+/// Nanoseconds by which the clocks of the source and of a proxy may differ.
+const CLOCK_SKEW: u64 = 50_000_000;
 
 /// Everything that a run writes to, by the source's index.
 #[derive(Debug)]
@@ -131,8 +134,7 @@ impl Targets {
                 }
             }
             for destination in &plan.destinations {
-                let uuid = &plan.source.metadata.uuid;
-                if !prepare(destination, target, uuid).await? {
+                if !prepare(destination, target, &plan.source.metadata).await? {
                     let (index, target) = (&plan.source.metadata.name, &destination.name);
                     tracing::warn!(
                         index,
@@ -177,6 +179,11 @@ impl IndexPlan {
         self.superseded
     }
 
+    /// The indices that its documents go to, unless they go to a data stream.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = &str> {
+        self.destinations.iter().map(|index| index.name.as_str())
+    }
+
     /// Its destinations' names, for people.
     pub(crate) fn names(&self) -> String {
         let names = self.stream.iter().map(String::as_str);
@@ -186,9 +193,13 @@ impl IndexPlan {
 }
 
 /// Makes sure that an index is there; `false`: there is one of another UUID.
-async fn prepare(index: &TargetIndex, target: &Cluster, uuid: &str) -> Result<bool, TargetError> {
+async fn prepare(
+    index: &TargetIndex,
+    target: &Cluster,
+    source: &IndexMetadata,
+) -> Result<bool, TargetError> {
     if let Some(found) = target.index_definitions(&index.name).await?.remove(&index.name) {
-        return adopt(index, target, uuid, &found.mappings).await;
+        return adopt(index, target, source, &found.mappings).await;
     }
     let reply = target.create_index(&index.name, &index.body).await?;
     if reply.is_success() {
@@ -199,7 +210,7 @@ async fn prepare(index: &TargetIndex, target: &Cluster, uuid: &str) -> Result<bo
     if reply.excerpt().contains("resource_already_exists_exception")
         && let Some(found) = target.index_definitions(&index.name).await?.remove(&index.name)
     {
-        return adopt(index, target, uuid, &found.mappings).await;
+        return adopt(index, target, source, &found.mappings).await;
     }
     Err(refused(index, &reply))
 }
@@ -208,19 +219,34 @@ async fn prepare(index: &TargetIndex, target: &Cluster, uuid: &str) -> Result<bo
 async fn adopt(
     index: &TargetIndex,
     target: &Cluster,
-    uuid: &str,
+    source: &IndexMetadata,
     mappings: &Map<String, Value>,
 ) -> Result<bool, TargetError> {
-    if let Some(found) = Origin::source_uuid_of(mappings) {
-        return Ok(found == uuid);
+    match Origin::source_uuid_of(mappings) {
+        Some(mark) if mark == source.uuid => return Ok(true),
+        Some(mark) if !was_there(source, mark) => return Ok(false),
+        _ => {}
     }
-    // Made by hand. From now on it is the image of this index.
+    // Made by hand, or without a source to ask. From now on it is the image of this index.
     let mut meta = mappings.get("_meta").and_then(Value::as_object).cloned().unwrap_or_default();
     let origin = index.body.pointer("/mappings/_meta/godwit").cloned();
     meta.insert("godwit".into(), origin.unwrap_or(Value::Null));
     let body = Map::from_iter([("_meta".to_owned(), json!(meta))]);
     let reply = target.put_mapping(&index.name, &body).await?;
     if reply.is_success() { Ok(true) } else { Err(refused(index, &reply)) }
+}
+
+/// Whether `mark` is that of a replayer that has no source to ask, for a request that was answered when the source's
+/// index was there, give or take what clocks differ.
+fn was_there(source: &IndexMetadata, mark: &str) -> bool {
+    let answered = Origin::journal_time(mark);
+    answered.is_some_and(|at| created_at(source) <= at.saturating_add(CLOCK_SKEW))
+}
+
+/// When the source's index was made, nanoseconds since 1970; 0 when it doesn't say.
+fn created_at(source: &IndexMetadata) -> u64 {
+    let date = source.settings.get("index.creation_date").and_then(Value::as_str);
+    date.and_then(|date| date.parse::<u64>().ok()).unwrap_or(0).saturating_mul(1_000_000)
 }
 
 fn refused(index: &TargetIndex, reply: &cluster::Reply) -> TargetError {

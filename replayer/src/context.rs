@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cluster::ClusterError;
+use deletes::Deletes;
 use telemetry::Shutdown;
 use tuples::TupleError;
 
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) source: Option<Arc<Source>>,
     pub(crate) indices: Indices,
     pub(crate) ledger: Ledger,
+    /// Where deletes are noted; `None`: they aren't.
+    pub(crate) deletes: Option<Deletes>,
     pub(crate) ids: SourceIds,
     pub(crate) recorder: Recorder,
     pub(crate) shutdown: Shutdown,

@@ -24,7 +24,7 @@ use crate::{
     doubt::Waiting,
     message,
     metrics::Metrics,
-    operations,
+    operations::{self, Occasion},
     recorder::Receipt,
     replay::deletes::Kept,
     sender::Answers,
@@ -118,7 +118,8 @@ async fn write(
     exchange: &Exchange,
     write: &Write,
 ) -> Result<Deed, ClusterError> {
-    let applied = operations::apply(context, write, captured.ended, Some(exchange)).await?;
+    let applied =
+        operations::apply(context, write, captured.ended, Occasion::Captured(exchange)).await?;
     context.metrics.operations.with_label_values(&["journal"]).inc_by(applied.done);
     context.metrics.nothing.with_label_values(&["superseded"]).inc_by(applied.superseded);
     for item in &write.items {

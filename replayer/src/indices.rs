@@ -39,6 +39,8 @@ struct Ready {
     /// The source's UUID; `None`: there is no source, or no such index on it (any more).
     uuid: Option<String>,
     on_target: bool,
+    /// The UUID of the target's index.
+    image: String,
     /// When the source's index was created, nanoseconds since 1970.
     created: u64,
     /// Which look at the source this is based on.
@@ -126,6 +128,18 @@ impl Indices {
         self.replaced.lock().remove(index)
     }
 
+    /// The UUID that the target's index had when it was made sure of.
+    pub(crate) fn known_image(&self, index: &str) -> Option<String> {
+        let ready = self.ready.lock();
+        ready.get(index)?.get().map(|known| known.image.clone()).filter(|image| !image.is_empty())
+    }
+
+    /// The UUID of the target's index, as it is now.
+    pub(crate) async fn image(&self, index: &str) -> Result<Option<String>, ClusterError> {
+        let found = self.target.index_definitions(index).await?.remove(index);
+        Ok(found.and_then(|found| found.uuid().map(str::to_owned)))
+    }
+
     /// The next write to `index` makes sure of it again.
     pub(crate) fn forget(&self, index: &str) {
         self.ready.lock().remove(index);
@@ -167,10 +181,11 @@ impl Indices {
         let found = self.target.index_definitions(index).await?.remove(index);
         let Some(source) = &self.source else {
             if found.is_none() {
-                let origin = journal_origin(answered);
+                let origin = Origin::of_journal(answered);
                 self.create(index, &serde_json::Map::new(), &origin, "assumed").await?;
             }
-            return Ok(Ready { on_target: true, ..Ready::default() });
+            let image = self.image(index).await?.unwrap_or_default();
+            return Ok(Ready { on_target: true, image, ..Ready::default() });
         };
         let (look, asked) = (source.looks(), now());
         let Some(original) = source.cluster.index_definitions(index).await?.remove(index) else {
@@ -182,7 +197,8 @@ impl Indices {
             None => self.create_from(index, &original, &uuid).await?,
             Some(found) => self.adopt(index, &original, &uuid, created, &found).await?,
         }
-        Ok(Ready { uuid: Some(uuid), on_target: true, created, look, asked })
+        let image = self.image(index).await?.unwrap_or_default();
+        Ok(Ready { uuid: Some(uuid), on_target: true, image, created, look, asked })
     }
 
     /// An index of that name is on the target: ours, an older one's image, or somebody else's.
@@ -197,7 +213,7 @@ impl Indices {
         let mark = Origin::source_uuid_of(&found.mappings);
         let is_image = match mark {
             None => true,
-            Some(mark) => match mark.strip_prefix(JOURNAL).and_then(|at| at.parse::<u64>().ok()) {
+            Some(mark) => match Origin::journal_time(mark) {
                 // Made when there was no source to ask, for a request that was answered at this time.
                 Some(at) => created <= at.saturating_add(self.clock_skew),
                 None => mark == uuid,
@@ -235,13 +251,6 @@ impl Deleted {
 pub(crate) fn now() -> u64 {
     let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Begins the made-up UUID of an index that was created without a source to ask.
-const JOURNAL: &str = "journal:";
-
-fn journal_origin(answered: u64) -> Origin {
-    Origin { source_uuid: format!("{JOURNAL}{answered}"), epoch: 0, versioning: "sequence" }
 }
 
 /// When an index was created, nanoseconds since 1970; 0 when it doesn't say.

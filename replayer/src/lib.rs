@@ -31,6 +31,7 @@ mod ledger;
 mod lowwater;
 mod message;
 mod metrics;
+mod noted;
 mod numbering;
 mod offsets;
 mod operations;

@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     pub(crate) not_sent: IntCounterVec,
     pub(crate) retries: IntCounter,
     pub(crate) resent_deletes: IntCounter,
+    /// Kept on the target for a backfill that runs beside.
+    pub(crate) noted_deletes: IntCounter,
     pub(crate) duplicates: IntCounter,
     pub(crate) gaps: IntCounter,
     /// Records of the journal that can't be read.
@@ -56,6 +58,8 @@ impl Metrics {
             not_sent: made.counters("not_sent_total", "requests never sent", "class"),
             resent_deletes: made
                 .counter("resent_deletes_total", "deletes sent again, lest the target forget"),
+            noted_deletes: made
+                .counter("noted_deletes_total", "deletes kept for the backfill beside"),
             retries: made.counter("retries_total", "requests sent again"),
             duplicates: made.counter("duplicate_records_total", "records that came again"),
             gaps: made.counter("gaps_total", "places where records are missing"),

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     context::Context,
     indices::{IndexError, Prepared},
-    message,
+    message, noted,
     sender::Answers,
 };
 
@@ -35,19 +35,35 @@ pub(crate) struct Applied {
     pub(crate) answers: Answers,
 }
 
+/// What operations are sent for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Occasion<'a> {
+    /// A captured request, which lends its headers. Its deletes are noted before they are sent.
+    Captured(&'a Exchange),
+    /// What the source was asked for, or what is sent again. If there are deletes, they are noted already.
+    Noted,
+}
+
 /// Sends the operations of `write`, which the source answered at `answered`, until each is in the target or
 /// refused for good. One write is one request; what has to be repeated is only what wasn't taken.
 ///
-/// `exchange` lends its headers. `Err`: the target (or the source, for a definition) was waited for in
+/// `Err`: the target (or the source, for a definition) was waited for in
 /// vain; everything may be sent again.
 pub(crate) async fn apply(
     context: &Context,
     write: &Write,
     answered: u64,
-    exchange: Option<&Exchange>,
+    occasion: Occasion<'_>,
 ) -> Result<Applied, ClusterError> {
     let mut applied = Applied::default();
     let mut left = admitted(context, write, answered, &mut applied).await?;
+    let exchange = match occasion {
+        Occasion::Captured(exchange) => {
+            noted::operations(context, &left).await?;
+            Some(exchange)
+        }
+        Occasion::Noted => None,
+    };
     let mut round =
         Round { answered, start: Instant::now(), followed: HashSet::new(), busy: false };
     let mut attempt = 0;

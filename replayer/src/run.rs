@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cluster::Cluster;
+use deletes::Deletes;
 use journal::Reader;
 use telemetry::{Admin, Readiness, Shutdown};
 use tuples::WriterSettings;
@@ -43,6 +44,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
         None => None,
     };
     let ledger = Ledger::open(target.clone()).await?;
+    let deletes = match settings.notes_deletes() {
+        true => Some(Deletes::open(target.clone()).await?),
+        false => None,
+    };
     let (recorder, recording) = Recorder::start(WriterSettings {
         directory: settings.tuples.clone(),
         writer: format!("{:08x}", rand::random::<u32>()),
@@ -61,6 +66,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
         metrics,
         source,
         ledger,
+        deletes,
         recorder,
         shutdown: shutdown.clone(),
     });

@@ -104,6 +104,9 @@ pub struct Flags {
     /// Documents read from the source in one request, at most
     #[arg(long, value_name = "N")]
     pub doubt_batch: Option<usize>,
+    /// Keep deletes on the target, for a backfill that runs beside: true (default) or false
+    #[arg(long, value_name = "BOOL")]
+    pub note_deletes: Option<bool>,
     /// Size at which a new tuple file begins, before compression
     #[arg(long, value_name = "SIZE")]
     pub tuple_file_bytes: Option<Size>,
@@ -174,6 +177,8 @@ pub struct Settings {
     pub reorder_window: u64,
     pub connection_expiry: Duration,
     pub doubt_batch: usize,
+    /// Keep deletes on the target until the backfill of their index has ended.
+    pub note_deletes: bool,
     pub admin: Option<SocketAddr>,
     pub output: Output,
     pub log_level: String,
@@ -218,6 +223,7 @@ impl Settings {
             reorder_window: 10_000,
             connection_expiry: Duration::from_secs(600),
             doubt_batch: 500,
+            note_deletes: true,
             admin: None,
             output: Output::Table,
             log_level: "info".into(),
@@ -233,6 +239,10 @@ impl Settings {
         let known: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
         let merged = layered(PROGRAM, flags.config.as_deref(), environment.clone(), flags, &known)?;
         Self::check(merged, environment)
+    }
+
+    pub(crate) fn notes_deletes(&self) -> bool {
+        self.mutations == Mutations::Converge && self.note_deletes
     }
 
     fn check(
@@ -311,6 +321,7 @@ impl Settings {
         settings.connection_expiry =
             flags.connection_expiry.map_or(settings.connection_expiry, |Span(d)| d);
         settings.doubt_batch = flags.doubt_batch.unwrap_or(settings.doubt_batch).clamp(1, 10_000);
+        settings.note_deletes = flags.note_deletes.unwrap_or(settings.note_deletes);
         settings.tuple_file_bytes =
             flags.tuple_file_bytes.map_or(settings.tuple_file_bytes, |s| s.0);
         settings.tuple_file_age = flags.tuple_file_age.map_or(settings.tuple_file_age, |Span(d)| d);

@@ -9,14 +9,15 @@ use serde_json::Value;
 
 /// Bytes in, values out. They see no tokio, no files, no network, no clock.
 const WITHOUT_IO: [&str; 6] = ["buffer", "codec", "compare", "converge", "lucene", "transform"];
-const WITH_IO: [&str; 6] = ["cluster", "journal", "settings", "snapshot", "telemetry", "tuples"];
+const WITH_IO: [&str; 7] =
+    ["cluster", "deletes", "journal", "settings", "snapshot", "telemetry", "tuples"];
 const PROGRAMS: [&str; 5] =
     ["backfill", "capture-proxy", "console", "metadata", "traffic-replayer"];
 /// Only for tests, demos and measurements.
 const BENCHES: [&str; 4] = ["load", "relay", "testbed", "tidy"];
 
 /// The arrows between our crates, each with its reason in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("buffer", &[]),
     ("codec", &[]),
     ("compare", &[]),
@@ -24,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("lucene", &[]),
     ("transform", &[]),
     ("cluster", &["settings"]),
+    ("deletes", &["cluster"]),
     ("journal", &["codec"]),
     ("settings", &[]),
     ("snapshot", &["settings"]),
@@ -36,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "cluster",
             "codec",
             "converge",
+            "deletes",
             "lucene",
             "settings",
             "snapshot",
@@ -49,6 +52,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "cluster",
             "codec",
             "converge",
+            "deletes",
             "journal",
             "settings",
             "telemetry",

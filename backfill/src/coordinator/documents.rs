@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Difference;
 use crate::{
     accounts::Accounts,
+    sweep::Sweep,
     work::{Position, Unit},
 };
 
@@ -73,6 +74,9 @@ pub(super) struct RunDocument {
     pub(super) by: Holder,
     #[serde(with = "super::time_text")]
     pub(super) since: jiff::Timestamp,
+    /// The sweep of deletes after the last document; `None`: documents were written since.
+    #[serde(default)]
+    pub(super) sweep: Option<Sweep>,
 }
 
 /// Where a unit stands.

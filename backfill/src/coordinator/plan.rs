@@ -12,7 +12,7 @@ use super::{
     Coordinator, CoordinatorError, Difference, Planned, RunSettings,
     documents::{RUN, RunDocument, UnitDocument, Version, fnv},
 };
-use crate::work::Unit;
+use crate::{sweep::Sweep, work::Unit};
 
 /// Units of one bulk request: about half a megabyte.
 const BATCH: usize = 1000;
@@ -47,11 +47,12 @@ impl Coordinator {
             planned: false,
             by: self.inner.settings.holder.clone(),
             since: (self.inner.settings.clock)(),
+            sweep: None,
         };
         store.ensure_index().await?;
         let body = serde_json::to_vec(&ours).map_err(|e| store.damaged(RUN, e))?;
         store.create(RUN, body).await?;
-        let (run, mut version) = self.read_run().await?;
+        let (run, _) = self.read_run().await?;
         self.compare(settings, &run, Some(&ours.plan))?;
         if run.planned {
             return Ok(run.plan);
@@ -59,20 +60,37 @@ impl Coordinator {
         for batch in units.chunks(BATCH) {
             self.create_units(batch).await?;
         }
-        let planned = RunDocument { planned: true, ..run };
-        let body = serde_json::to_vec(&planned).map_err(|e| store.damaged(RUN, e))?;
+        self.change_run(|run| std::mem::replace(&mut run.planned, true)).await
+    }
+
+    /// Says what the sweep of deletes after the last document came to, or (`None`) that it has to be done again.
+    pub async fn set_sweep(&self, sweep: Option<Sweep>) -> Result<(), CoordinatorError> {
+        let change = |run: &mut RunDocument| {
+            let is_so = run.sweep == sweep;
+            run.sweep = sweep;
+            is_so
+        };
+        self.change_run(change).await.map(drop)
+    }
+
+    /// Changes the run's document by compare-and-set; `change` says `true` when it is as wanted already, by another
+    /// worker or by us with a lost answer.
+    async fn change_run(
+        &self,
+        change: impl Fn(&mut RunDocument) -> bool,
+    ) -> Result<Planned, CoordinatorError> {
+        let store = &self.inner.store;
         let patience = store.cluster().patience().give_up_after;
         loop {
+            let (mut run, version) = self.read_run().await?;
+            if change(&mut run) {
+                return Ok(run.plan);
+            }
+            let body = serde_json::to_vec(&run).map_err(|e| store.damaged(RUN, e))?;
             let until = Instant::now() + patience;
-            if store.replace_if(RUN, version, body.clone(), until).await?.is_some() {
-                return Ok(planned.plan);
+            if store.replace_if(RUN, version, body, until).await?.is_some() {
+                return Ok(run.plan);
             }
-            // Another planner said so first, or we did and the answer was lost.
-            let (now, at) = self.read_run().await?;
-            if now.planned {
-                return Ok(now.plan);
-            }
-            version = at;
         }
     }
 

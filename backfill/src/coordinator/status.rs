@@ -8,7 +8,10 @@ use super::{
     Coordinator, CoordinatorError, Holder, Planned, RunSettings, State,
     documents::{RUN, UnitDocument},
 };
-use crate::accounts::{Accounts, AccountsError};
+use crate::{
+    accounts::{Accounts, AccountsError},
+    sweep::Sweep,
+};
 
 /// Documents of a page: one is about a kilobyte.
 const PAGE: usize = 2000;
@@ -26,6 +29,8 @@ pub struct RunStatus {
     pub workers: Vec<WorkerStatus>,
     pub units: Units,
     pub accounts: Accounts,
+    /// The sweep of deletes after the last document; `None`: it has to be done (again).
+    pub sweep: Option<Sweep>,
 }
 
 /// Units by state.
@@ -56,6 +61,8 @@ pub struct ShardStatus {
     pub fruitless: BTreeMap<String, u32>,
     /// All of the run's units are there, so that these are all of the shard's.
     known: bool,
+    /// Deletes that the target may have forgotten were sent again.
+    pub swept: bool,
 }
 
 /// A process that holds units. Whether it is alive shows only while it is watched: the times are by its own
@@ -90,8 +97,14 @@ impl Units {
 }
 
 impl ShardStatus {
-    /// Every document of the shard was read, and is on the target or superseded there.
+    /// Every document of the shard was read, and is on the target or superseded there; and none came back that was
+    /// deleted beside.
     pub fn is_complete(&self) -> bool {
+        self.is_written() && self.swept
+    }
+
+    /// Complete but for the sweep of deletes.
+    pub fn is_written(&self) -> bool {
         self.known
             && self.units.done == self.units.total()
             && self.accounts.passed() == self.documents
@@ -104,6 +117,11 @@ impl RunStatus {
     /// Nothing is left to do, successfully or not.
     pub fn is_finished(&self) -> bool {
         self.planned && self.units.done + self.units.refused == self.plan.units
+    }
+
+    /// Every delete that a replay noted beside was sent again, after the last document.
+    pub fn is_swept(&self) -> bool {
+        self.sweep.is_some_and(|sweep| sweep.unresolved == 0)
     }
 
     /// Every shard is complete, and all of them are there.
@@ -128,6 +146,7 @@ impl Coordinator {
             workers: Vec::new(),
             units: Units::default(),
             accounts: Accounts::default(),
+            sweep: run.sweep,
         };
         let (mut shards, mut workers) = (BTreeMap::new(), BTreeMap::new());
         let mut scan = store.cluster().scan(store.index(), PAGE).await?;
@@ -145,7 +164,8 @@ impl Coordinator {
             }
         }
         let known = run.planned && status.units.total() == status.plan.units;
-        status.shards = shards.into_values().map(|s| ShardStatus { known, ..s }).collect();
+        let swept = status.is_swept();
+        status.shards = shards.into_values().map(|s| ShardStatus { known, swept, ..s }).collect();
         status.workers = workers.into_values().collect();
         Ok(status)
     }
@@ -170,6 +190,7 @@ impl RunStatus {
             refused: BTreeMap::new(),
             fruitless: BTreeMap::new(),
             known: false,
+            swept: false,
         });
         shard.bytes = shard.bytes.saturating_add(unit.bytes);
         shard.documents = shard.documents.saturating_add(unit.documents);

@@ -113,6 +113,22 @@ pub struct TargetFlags {
     pub failed: Option<String>,
 }
 
+/// The cluster that the snapshot is of.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct SourceFlags {
+    /// The cluster that the snapshot is of: beside a replay, to ask for documents whose deletion it couldn't prove
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// As --target-auth, with GODWIT_SOURCE_SECRET
+    #[arg(long, value_name = "HOW")]
+    pub source_auth: Option<String>,
+    #[arg(long, value_name = "FILE")]
+    pub source_secret_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub source_ca: Option<PathBuf>,
+}
+
 /// The cluster that the workers agree by.
 #[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -138,6 +154,9 @@ pub struct RunFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub target: TargetFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub source: SourceFlags,
     #[command(flatten)]
     #[serde(flatten)]
     pub coordinator: CoordinatorFlags,

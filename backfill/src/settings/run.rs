@@ -8,7 +8,7 @@ use settings::{Secret, Size, Span, layered};
 
 use super::{
     BadSettings, PROGRAM, ReadSettings,
-    flags::{self, CoordinatorFlags, RetryFlags, RunFlags, StatusFlags, TargetFlags},
+    flags::{self, CoordinatorFlags, RetryFlags, RunFlags, SourceFlags, StatusFlags, TargetFlags},
     refuse,
 };
 use crate::{
@@ -53,6 +53,8 @@ pub enum Output {
 pub struct RunSettings {
     pub read: ReadSettings,
     pub target: cluster::Settings,
+    /// The cluster that the snapshot is of, for what a replay beside couldn't prove.
+    pub source: Option<cluster::Settings>,
     pub coordinator: Option<cluster::Settings>,
     pub run: RunName,
     pub workers: usize,
@@ -113,6 +115,7 @@ impl RunSettings {
         Self {
             read,
             target: cluster::Settings::new(target),
+            source: None,
             coordinator: None,
             run: RunName::default(),
             workers: cores,
@@ -140,6 +143,7 @@ impl RunSettings {
         let mut settings = Self::new(read, target.url.clone(), failed(&flags.target)?);
         settings.target = target;
         settings.coordinator = coordinator(&flags.coordinator, &environment)?;
+        settings.source = source(&flags.source, &environment)?;
         settings.run = run_name(&flags.target)?;
         settings.send = send(&flags.target);
         if let Some(workers) = flags.workers {
@@ -302,6 +306,22 @@ fn coordinator(
     )?;
     settings.ca.clone_from(&flags.coordinator_ca);
     settings.retry = cluster::Retry::for_at_most(Duration::from_secs(300));
+    Ok(Some(settings))
+}
+
+fn source(
+    flags: &SourceFlags,
+    environment: &Environment,
+) -> Result<Option<cluster::Settings>, BadSettings> {
+    let Some(url) = flags.source.clone() else { return Ok(None) };
+    let mut settings = reached(
+        url,
+        flags.source_auth.as_deref(),
+        flags.source_secret_file.as_ref(),
+        ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
+        environment,
+    )?;
+    settings.ca.clone_from(&flags.source_ca);
     Ok(Some(settings))
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Cluster, ClusterError, Document, Request, index::encode_segment, sweep::parse_hits};
 
@@ -18,10 +18,21 @@ pub struct Scan {
 impl Cluster {
     /// Begins to read all of `index` (after a refresh), `page` documents at a time.
     pub async fn scan(&self, index: &str, page: usize) -> Result<Scan, ClusterError> {
+        self.scan_where(index, &json!({"match_all": {}}), page).await
+    }
+
+    /// As [`Cluster::scan`], only those that a query finds.
+    pub async fn scan_where(
+        &self,
+        index: &str,
+        query: &Value,
+        page: usize,
+    ) -> Result<Scan, ClusterError> {
         self.refresh(index).await?;
         let path = format!("/{}/_search?scroll=5m", encode_segment(index));
         let body = json!({
             "size": page.clamp(1, 10_000),
+            "query": query,
             "seq_no_primary_term": true,
             "version": true,
             "sort": ["_doc"],
@@ -33,6 +44,11 @@ impl Cluster {
 }
 
 impl Scan {
+    /// The cluster that is read.
+    pub fn url(&self) -> &str {
+        self.cluster.url()
+    }
+
     /// The next documents; an empty page is the end.
     pub async fn next_page(&mut self) -> Result<Vec<Document>, ClusterError> {
         if let Some(first) = self.page.take() {

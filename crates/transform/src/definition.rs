@@ -14,7 +14,21 @@ pub struct Origin {
     pub versioning: &'static str,
 }
 
+/// Begins the made-up UUID of an index that was created without a source to ask.
+const JOURNAL: &str = "journal:";
+
 impl Origin {
+    /// For an index that is made for a captured request, with no source to ask: known by when the source had
+    /// answered that, nanoseconds since 1970.
+    pub fn of_journal(answered: u64) -> Self {
+        Self { source_uuid: format!("{JOURNAL}{answered}"), epoch: 0, versioning: "sequence" }
+    }
+
+    /// When an index was made without a source to ask, if `source_uuid` is that of [`Origin::of_journal`].
+    pub fn journal_time(source_uuid: &str) -> Option<u64> {
+        source_uuid.strip_prefix(JOURNAL)?.parse().ok()
+    }
+
     pub fn to_json(&self) -> Value {
         json!({"source_uuid": self.source_uuid, "epoch": self.epoch, "versioning": self.versioning})
     }

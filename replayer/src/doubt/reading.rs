@@ -9,9 +9,15 @@ use cluster::{ClusterError, Document, DocumentId, Found, IndexDefinition};
 use converge::{
     Address, Change, Doubt, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write,
 };
+use deletes::Delete;
 
 use super::{Resolved, Swept, Waiting};
-use crate::{context::Context, operations, source::Source};
+use crate::{
+    context::Context,
+    noted,
+    operations::{self, Occasion},
+    source::Source,
+};
 
 /// What a batch of doubts reads.
 pub(super) struct Reading<'a> {
@@ -69,27 +75,47 @@ impl<'a> Reading<'a> {
         // An index that is gone took its documents with it.
         for index in self.behind(name).await? {
             for ids in ids.chunks(self.context.settings.doubt_batch) {
-                self.source.rate.take(ids.len()).await;
-                // Before the source is read: a document that is made after that could otherwise reach the
-                // target, lend its version to the delete, and be lost.
-                let versions = self.context.sender.target.versions(&index, ids).await?;
-                let found = self.source.cluster.multi_get(&index, ids).await?;
-                let (mut live, mut gone) = (Vec::new(), Vec::new());
-                for ((id, version), found) in ids.iter().zip(versions).zip(found) {
-                    match (found, version) {
-                        (Found::Live(document), _) => live.push(document),
-                        (Found::Gone, Some(version)) => gone.push((id.clone(), version)),
-                        (Found::Gone, None) | (Found::NoIndex, _) => {}
-                        (Found::Unreadable(why), _) => {
-                            self.failures.insert(format!("{index}/{}", id.id), why);
-                        }
-                    }
-                }
-                self.write(&index, live, "id").await?;
-                self.delete(&index, gone, "id").await?;
+                let gone = self.read(&index, ids).await?;
+                let notes = gone.iter().map(|id| Delete::Gone { id: id.id.clone() });
+                noted::note(self.context, &index, notes.collect()).await?;
+                // What a backfill wrote between that and the note, it won't find again.
+                self.read(&index, &gone).await?;
             }
         }
         Ok(())
+    }
+
+    /// Reads documents of an index and does to the target's what is found. Gives those that the source hasn't.
+    async fn read(
+        &mut self,
+        index: &str,
+        ids: &[DocumentId],
+    ) -> Result<Vec<DocumentId>, ClusterError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.source.rate.take(ids.len()).await;
+        // Before the source is read: a document that is made after that could otherwise reach the target, lend its
+        // version to the delete, and be lost.
+        let versions = self.context.sender.target.versions(index, ids).await?;
+        let found = self.source.cluster.multi_get(index, ids).await?;
+        let (mut live, mut gone, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
+        for ((id, version), found) in ids.iter().zip(versions).zip(found) {
+            match found {
+                Found::Live(document) => live.push(document),
+                Found::Gone => {
+                    gone.push(id.clone());
+                    deleted.extend(version.map(|version| (id.clone(), version)));
+                }
+                Found::NoIndex => {}
+                Found::Unreadable(why) => {
+                    self.failures.insert(format!("{index}/{}", id.id), why);
+                }
+            }
+        }
+        self.write(index, live, "id").await?;
+        self.delete(index, deleted, "id").await?;
+        Ok(gone)
     }
 
     /// Documents whose routing isn't known, on both sides.
@@ -101,6 +127,8 @@ impl<'a> Reading<'a> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         for index in self.behind(name).await? {
             for ids in ids.chunks(self.context.settings.doubt_batch) {
+                let notes = ids.iter().map(|id| Delete::Gone { id: (*id).to_owned() });
+                noted::note(self.context, &index, notes.collect()).await?;
                 self.source.rate.take(ids.len()).await;
                 let there = self.context.sender.target.find_ids(&index, ids).await?;
                 let live = self.source.cluster.find_ids(&index, ids).await?;
@@ -168,7 +196,7 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         // Before anything is read: what is made again meanwhile counts as not swept.
-        let image = self.image(index).await?;
+        let image = self.context.indices.image(index).await?;
         let both = (original.uuid().unwrap_or_default().to_owned(), image.unwrap_or_default());
         let since = swept.get(&both).cloned().unwrap_or_default();
         let page = self.context.settings.doubt_batch;
@@ -186,7 +214,7 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         // Into another index than at the beginning: swept from the beginning next time.
-        if self.image(index).await?.is_some_and(|uuid| uuid == both.1) {
+        if self.context.indices.image(index).await?.is_some_and(|uuid| uuid == both.1) {
             swept.entry(both).or_default().advance(sweep.reached());
         }
         Ok(())
@@ -194,12 +222,6 @@ impl<'a> Reading<'a> {
 
     async fn original(&self, index: &str) -> Result<Option<IndexDefinition>, ClusterError> {
         Ok(self.source.cluster.index_definitions(index).await?.remove(index))
-    }
-
-    /// The UUID of the target's index.
-    async fn image(&self, index: &str) -> Result<Option<String>, ClusterError> {
-        let found = self.context.sender.target.index_definitions(index).await?.remove(index);
-        Ok(found.map(|found| found.uuid().unwrap_or_default().to_owned()))
     }
 
     /// Those that the target doesn't have with this version.
@@ -225,6 +247,7 @@ impl<'a> Reading<'a> {
         if self.context.sender.target.index_definitions(index).await?.is_empty() {
             return Ok(());
         }
+        noted::note(self.context, index, vec![Delete::Walk]).await?;
         let page = self.context.settings.doubt_batch;
         let mut scan = self.context.sender.target.scan(index, page).await?;
         loop {
@@ -287,7 +310,8 @@ impl<'a> Reading<'a> {
             let items = part.into_iter().map(Item::Operation).collect();
             let write = Write { shape: Shape::Bulk, refresh: Refresh::No, items };
             // What the source has now is younger than any deletion of its index.
-            let applied = operations::apply(self.context, &write, u64::MAX, None).await?;
+            let applied =
+                operations::apply(self.context, &write, u64::MAX, Occasion::Noted).await?;
             self.context.metrics.operations.with_label_values(&[how]).inc_by(applied.done);
             let walks = applied.doubts.into_iter().filter_map(|doubt| match doubt.kind {
                 DoubtKind::Walk { index } => Some(index.to_string()),

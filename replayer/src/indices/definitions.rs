@@ -7,7 +7,7 @@ use converge::{Scope, Selection};
 use serde_json::{Map, Value, json};
 use transform::Origin;
 
-use super::{IndexError, Indices, journal_origin};
+use super::{IndexError, Indices};
 
 impl Indices {
     /// Creates an index for a captured request to create it: from the source's definition where the source
@@ -30,7 +30,7 @@ impl Indices {
                 Some(found) => self.adopt(index, &original, &uuid, created, &found).await,
             };
         }
-        self.create(index, body, &journal_origin(answered), "request").await
+        self.create(index, body, &Origin::of_journal(answered), "request").await
     }
 
     pub(super) async fn create_from(

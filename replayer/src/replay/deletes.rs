@@ -16,7 +16,12 @@ use converge::{
 };
 
 use super::{Conductor, Report};
-use crate::{context::Context, context::RunError, operations, recorder::Receipt};
+use crate::{
+    context::Context,
+    context::RunError,
+    operations::{self, Occasion},
+    recorder::Receipt,
+};
 
 /// A delete that was applied, and is to be sent again.
 #[derive(Debug)]
@@ -95,7 +100,7 @@ async fn resend(context: &Context, batch: Batch) -> Result<Vec<String>, ClusterE
     if !items.is_empty() {
         let write = Write { shape: Shape::Bulk, refresh: Refresh::No, items };
         // Each was held against its own index's life above.
-        let applied = operations::apply(context, &write, u64::MAX, None).await?;
+        let applied = operations::apply(context, &write, u64::MAX, Occasion::Noted).await?;
         context.metrics.resent_deletes.inc_by(applied.done);
         failed.extend(applied.failed.into_iter().map(|(address, why)| {
             format!("deleting {}/{} again failed: {why}", address.index, address.id)

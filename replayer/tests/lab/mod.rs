@@ -97,6 +97,21 @@ impl Lab {
         assert!(reply.is_success(), "{path}: {} {}", reply.status, reply.excerpt());
     }
 
+    /// Takes a snapshot of the index; gives the repository's folder.
+    pub async fn snapshot(&self, name: &str) -> PathBuf {
+        let folder = SOURCE.get().await.unwrap().folder().join("repo").join(name);
+        let repository = serde_json::json!({"type": "fs", "settings": {"location": folder}});
+        self.directly(Method::PUT, &format!("/_snapshot/{name}"), &repository).await;
+        let path = format!("/_snapshot/{name}/{name}?wait_for_completion=true");
+        let wanted = serde_json::json!({"indices": self.index, "include_global_state": false});
+        self.directly(Method::PUT, &path, &wanted).await;
+        folder
+    }
+
+    pub fn source_url(&self) -> String {
+        self.source.url().to_owned()
+    }
+
     pub async fn on_target(&self, method: Method, path: &str) -> Value {
         let reply = self.on_target.send(Request::new(method, path)).await.unwrap();
         serde_json::from_slice(&reply.body).unwrap()

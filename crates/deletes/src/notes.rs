@@ -1,0 +1,121 @@
+//! Writing notes, and reading those of an index.
+
+use bytes::Bytes;
+use cluster::{Cluster, ClusterError, Scan};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::{INDEX, Note};
+
+/// Notes of one request, about 200 KB.
+const BATCH: usize = 1000;
+
+/// The notes of a target.
+#[derive(Clone, Debug)]
+pub struct Deletes {
+    target: Cluster,
+}
+
+/// The notes of one index, page by page.
+#[derive(Debug)]
+pub struct Noted {
+    scan: Scan,
+}
+
+impl Deletes {
+    /// Those of a target, if any replayer has ever kept some there.
+    pub async fn of(target: Cluster) -> Result<Option<Self>, ClusterError> {
+        let is_there = !target.index_definitions(INDEX).await?.is_empty();
+        Ok(is_there.then_some(Self { target }))
+    }
+
+    /// Makes the index for notes unless it is there.
+    pub async fn open(target: Cluster) -> Result<Self, ClusterError> {
+        if target.index_definitions(INDEX).await?.is_empty() {
+            let body = json!({
+                "settings": {
+                    "index.number_of_shards": 1,
+                    "index.auto_expand_replicas": "0-1",
+                    "index.hidden": true,
+                },
+                "mappings": {"dynamic": false, "properties": {"image": {"type": "keyword"}}},
+            });
+            let reply = target.create_index(INDEX, &body).await?;
+            // 400: another replayer was faster, or we were and the answer was lost.
+            if !reply.is_success() && reply.status != 400 {
+                return Err(ClusterError::Status {
+                    url: target.url().to_owned(),
+                    method: "PUT".into(),
+                    path: format!("/{INDEX}"),
+                    status: reply.status,
+                    body: reply.excerpt(),
+                });
+            }
+        }
+        Ok(Self { target })
+    }
+
+    /// Keeps notes; all are durable when this returns. A note that is kept twice does no harm.
+    ///
+    /// # Errors
+    /// When the target doesn't take them for as long as its patience says, or refuses one.
+    pub async fn keep(&self, notes: &[Note]) -> Result<(), ClusterError> {
+        for batch in notes.chunks(BATCH) {
+            let mut lines = Vec::new();
+            for note in batch {
+                lines.extend_from_slice(b"{\"index\":{}}\n");
+                // A note is texts and numbers.
+                lines.extend(serde_json::to_vec(note).unwrap_or_default());
+                lines.push(b'\n');
+            }
+            self.send(lines.into(), batch.len()).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, lines: Bytes, notes: usize) -> Result<(), ClusterError> {
+        let path = format!("/{INDEX}/_bulk");
+        let patience = self.target.patience();
+        let until = Instant::now() + patience.give_up_after;
+        for attempt in 0_u32.. {
+            let (_, reply) = self.target.bulk(&path, lines.clone(), patience).await?;
+            let refused = reply.items.iter().find(|item| !item.is_success());
+            let (why, may_pass) = match refused {
+                None if reply.items.len() == notes => return Ok(()),
+                None => (format!("{} items answered of {notes}", reply.items.len()), false),
+                Some(item) => (format!("{item:?}"), item.is_transient()),
+            };
+            let wait = patience.wait(attempt);
+            if !may_pass || Instant::now() + wait > until {
+                let (url, path) = (self.target.url().to_owned(), path.clone());
+                return Err(ClusterError::Answer { url, path, reason: why });
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// Begins to read what was kept, up to now, of the index with this UUID.
+    pub async fn noted(&self, image: &str, page: usize) -> Result<Noted, ClusterError> {
+        let query = json!({"term": {"image": image}});
+        Ok(Noted { scan: self.target.scan_where(INDEX, &query, page).await? })
+    }
+}
+
+impl Noted {
+    /// The next notes; none is the end.
+    ///
+    /// # Errors
+    /// When a note isn't understood: nothing is skipped.
+    pub async fn next_page(&mut self) -> Result<Vec<Note>, ClusterError> {
+        let page = self.scan.next_page().await?;
+        let read = |document: cluster::Document| {
+            serde_json::from_slice(&document.source).map_err(|error| ClusterError::Answer {
+                url: self.scan.url().to_owned(),
+                path: format!("/{INDEX}/_doc/{}", document.id),
+                reason: error.to_string(),
+            })
+        };
+        page.into_iter().map(read).collect()
+    }
+}
