@@ -88,7 +88,7 @@ async fn end(context: &Context) -> Result<RunStatus, RunError> {
     let Context { target, source, targets, settings, .. } = context;
     let swept = sweep(target, source.as_ref(), targets, settings.versioning).await?;
     context.coordinator.set_sweep(Some(swept)).await?;
-    Ok(context.coordinator.status().await?)
+    Ok(status.after(swept))
 }
 
 /// Opens what a run reads and writes, and agrees with the other workers on what there is to do.

@@ -119,6 +119,14 @@ impl RunStatus {
         self.planned && self.units.done + self.units.refused == self.plan.units
     }
 
+    /// The same with the sweep done.
+    pub(crate) fn after(mut self, sweep: Sweep) -> Self {
+        self.sweep = Some(sweep);
+        let swept = self.is_swept();
+        self.shards.iter_mut().for_each(|shard| shard.swept = swept);
+        self
+    }
+
     /// Every delete that a replay noted beside was sent again, after the last document.
     pub fn is_swept(&self) -> bool {
         self.sweep.is_some_and(|sweep| sweep.unresolved == 0)
@@ -146,7 +154,7 @@ impl Coordinator {
             workers: Vec::new(),
             units: Units::default(),
             accounts: Accounts::default(),
-            sweep: run.sweep,
+            sweep: None,
         };
         let (mut shards, mut workers) = (BTreeMap::new(), BTreeMap::new());
         let mut scan = store.cluster().scan(store.index(), PAGE).await?;
@@ -164,10 +172,12 @@ impl Coordinator {
             }
         }
         let known = run.planned && status.units.total() == status.plan.units;
-        let swept = status.is_swept();
-        status.shards = shards.into_values().map(|s| ShardStatus { known, swept, ..s }).collect();
+        status.shards = shards.into_values().map(|s| ShardStatus { known, ..s }).collect();
         status.workers = workers.into_values().collect();
-        Ok(status)
+        Ok(match run.sweep {
+            Some(sweep) => status.after(sweep),
+            None => status,
+        })
     }
 }
 

@@ -91,6 +91,9 @@ struct Window {
     full: bool,
 }
 
+/// Fewer connections than this are never tried, only taken when the target refuses more: with one, it waits for each
+/// request's way, and a trial costs more than it can show.
+const FEW: u32 = 2;
 const WINDOW: Duration = Duration::from_secs(1);
 const LONGEST_REST: u32 = 16;
 /// What a trial must gain to be kept.
@@ -105,7 +108,7 @@ impl Pace {
     pub fn new(mut limits: Limits) -> Self {
         limits.least_connections = limits.least_connections.max(1);
         limits.most_connections = limits.most_connections.max(limits.least_connections);
-        let connections = 2.clamp(limits.least_connections, limits.most_connections);
+        let connections = FEW.clamp(limits.least_connections, limits.most_connections);
         let fitting = (limits.most_in_flight / connections as usize).max(1);
         limits.most_batch = limits.most_batch.max(limits.least_batch).min(fitting);
         limits.least_batch = limits.least_batch.min(limits.most_batch);
@@ -273,8 +276,9 @@ impl Pace {
                 }
                 Trial::LargerBatch => self.batch = (batch * 3 / 2).min(self.limits.most_batch),
                 Trial::FewerConnections => {
-                    self.connections = (connections - (connections / 8).max(1).min(connections))
-                        .max(self.limits.least_connections);
+                    let fewer = connections - (connections / 8).max(1).min(connections);
+                    self.connections =
+                        fewer.max(self.limits.least_connections).max(FEW.min(connections));
                 }
             }
             let in_flight = self.batch.saturating_mul(self.connections as usize);

@@ -192,3 +192,14 @@ fn too_large_lowers_the_ceiling_for_good() {
     pace.end(Duration::from_secs(1), Answer::TooLarge { bytes: 100 << 10 });
     assert_eq!(pace.batch_bytes(), 50 << 10);
 }
+
+#[test]
+fn two_connections_are_not_given_up_for_a_trial() {
+    let mut pace = Pace::new(Limits { most_connections: 2, ..Limits::default() });
+    for tenth in 1..2000 {
+        while pace.begin() {}
+        let took = Duration::from_millis(100);
+        pace.end(tenth * took, Answer::Taken { bytes: 2 << 20, took });
+        assert_eq!(pace.connections(), 2);
+    }
+}
