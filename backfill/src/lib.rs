@@ -35,6 +35,6 @@ pub use settings::{
     RunFlags, RunSettings, StatusFlags, StatusSettings, Types, Versioning,
 };
 pub use shard::{Limits, ReadError};
-pub use status::{Report, status, watch};
+pub use status::{Pace, Report, status, watch};
 pub use sweep::{Sweep, SweepError};
 pub use target::TargetError;

@@ -142,13 +142,14 @@ fn backfill(settings: RunSettings) -> Exit {
 
 fn show_status(settings: StatusSettings) -> Exit {
     let (level, output) = (settings.log_level.clone(), settings.output);
-    let result = block_on(None, &level, async |_| {
-        if settings.watch { watch(&settings).await } else { status(&settings).await }
+    let result = block_on(None, &level, async |_| match settings.watch {
+        true => watch(&settings).await.map(|status| (status, None)),
+        false => status(&settings).await,
     });
     match result {
         Err(exit) => exit,
-        Ok(Ok(status)) => {
-            print(&Report::of(&status), output);
+        Ok(Ok((status, pace))) => {
+            print(&Report::of(&status, pace), output);
             let is_bad = status.accounts.failures() > 0 || status.units.refused > 0;
             if is_bad { Exit::No } else { Exit::Done }
         }

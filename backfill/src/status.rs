@@ -25,33 +25,69 @@ const WINDOW: usize = 30;
 pub struct Report<'s> {
     complete: bool,
     finished: bool,
+    /// Of a run that goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pace: Option<Pace>,
     #[serde(flatten)]
     status: &'s RunStatus,
 }
 
+/// How fast a run goes, as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Pace {
+    pub documents_per_second: f64,
+    pub bytes_per_second: f64,
+    /// At this pace; `None` while nothing moves.
+    pub seconds_left: Option<u64>,
+}
+
 impl<'s> Report<'s> {
-    pub fn of(status: &'s RunStatus) -> Self {
-        Self { complete: status.is_complete(), finished: status.is_finished(), status }
+    pub fn of(status: &'s RunStatus, pace: Option<Pace>) -> Self {
+        Self { complete: status.is_complete(), finished: status.is_finished(), pace, status }
     }
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.status.fmt(f)
+        self.status.fmt(f)?;
+        self.pace.map_or(Ok(()), |pace| write!(f, "\n{pace}"))
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let documents = HumanCount(self.documents_per_second as u64);
+        let bytes = HumanBytes(self.bytes_per_second as u64);
+        write!(f, "{documents} documents/s, {bytes}/s, ")?;
+        match self.seconds_left {
+            Some(seconds) => write!(f, "{} to go", left_in_words(seconds)),
+            // Nothing is said of when it ends while nothing moves.
+            None => write!(f, "no progress seen yet"),
+        }
     }
 }
 
 /// As [`Report`] has it.
 pub(crate) fn serialize<S: Serializer>(status: &RunStatus, to: S) -> Result<S::Ok, S::Error> {
-    Report::of(status).serialize(to)
+    Report::of(status, None).serialize(to)
 }
 
-/// Reads the status of a run once.
+/// Reads the status of a run; of one that goes on twice, two seconds apart, to see how fast.
 ///
 /// # Errors
 /// When the coordinator can't be reached, or there is no such run.
-pub async fn status(settings: &StatusSettings) -> Result<RunStatus, RunError> {
-    Ok(coordinator(settings).await?.status().await?)
+pub async fn status(settings: &StatusSettings) -> Result<(RunStatus, Option<Pace>), RunError> {
+    let coordinator = coordinator(settings).await?;
+    let first = coordinator.status().await?;
+    if first.is_finished() || first.workers.is_empty() {
+        return Ok((first, None));
+    }
+    let mut looks = Looks::default();
+    looks.look(&first, Instant::now());
+    tokio::time::sleep(LOOK).await;
+    let status = coordinator.status().await?;
+    let pace = looks.look(&status, Instant::now());
+    Ok((status, pace))
 }
 
 /// Shows a progress bar on stderr until the run is over, then gives its status.
@@ -69,7 +105,8 @@ pub async fn watch(settings: &StatusSettings) -> Result<RunStatus, RunError> {
         let status = coordinator.status().await?;
         bar.set_length(status.plan.documents);
         bar.set_position(status.accounts.passed());
-        bar.set_message(looks.describe(&status, Instant::now()));
+        let pace = looks.look(&status, Instant::now());
+        bar.set_message(described(&status, pace));
         if status.is_finished() {
             bar.finish_and_clear();
             return Ok(status);
@@ -91,34 +128,39 @@ struct Looks {
 }
 
 impl Looks {
-    fn describe(&mut self, status: &RunStatus, now: Instant) -> String {
+    /// The pace since the first look that is remembered; `None` at the first.
+    fn look(&mut self, status: &RunStatus, now: Instant) -> Option<Pace> {
         let (passed, bytes) = (status.accounts.passed(), status.accounts.bytes);
         self.seen.push((now, passed, bytes));
         if self.seen.len() > WINDOW {
             self.seen.remove(0);
         }
-        let failed = status.accounts.failures();
-        let failed = if failed > 0 { format!(", {failed} FAILED") } else { String::new() };
-        let Some((since, passed_then, bytes_then)) = self.seen.first().copied() else {
-            return failed;
-        };
+        let (since, passed_then, bytes_then) = self.seen.first().copied()?;
         let seconds = now.duration_since(since).as_secs_f64();
-        let rate = (passed.saturating_sub(passed_then)) as f64 / seconds.max(0.001);
-        let byte_rate = (bytes.saturating_sub(bytes_then)) as f64 / seconds.max(0.001);
-        let left = status.plan.documents.saturating_sub(passed);
-        // Nothing is said of when it ends while nothing moves.
-        let eta = match rate > 0.0 && seconds > 1.0 {
-            true => format!("{} to go", left_in_words(left as f64 / rate)),
-            false => "no progress seen yet".to_owned(),
-        };
-        let (documents, bytes) = (HumanCount(rate as u64), HumanBytes(byte_rate as u64));
-        let workers = status.workers.len();
-        format!("{documents} documents/s, {bytes}/s, {eta}, {workers} workers{failed}")
+        if seconds < 1.0 {
+            return None;
+        }
+        let documents_per_second = passed.saturating_sub(passed_then) as f64 / seconds;
+        let left = status.plan.documents.saturating_sub(passed) as f64;
+        Some(Pace {
+            documents_per_second,
+            bytes_per_second: bytes.saturating_sub(bytes_then) as f64 / seconds,
+            seconds_left: (documents_per_second > 0.0)
+                .then(|| (left / documents_per_second).ceil() as u64),
+        })
     }
 }
 
-fn left_in_words(seconds: f64) -> String {
-    let seconds = seconds as u64;
+fn described(status: &RunStatus, pace: Option<Pace>) -> String {
+    let pace = pace.map_or_else(String::new, |pace| format!("{pace}, "));
+    let failed = match status.accounts.failures() {
+        0 => String::new(),
+        failed => format!(", {failed} FAILED"),
+    };
+    format!("{pace}{} workers{failed}", status.workers.len())
+}
+
+fn left_in_words(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),
@@ -218,4 +260,42 @@ fn state(shard: &ShardStatus) -> &'static str {
 
 fn classes(failed: &BTreeMap<String, u64>) -> String {
     failed.iter().map(|(class, count)| format!("{class} {count}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        accounts::Accounts,
+        coordinator::{Planned, RunSettings, Units},
+    };
+
+    fn status(read: u64) -> RunStatus {
+        RunStatus {
+            run: "r".into(),
+            settings: RunSettings::default(),
+            plan: Planned { units: 1, bytes: 1, documents: 1000, digest: String::new() },
+            planned: true,
+            shards: Vec::new(),
+            workers: Vec::new(),
+            units: Units { leased: 1, ..Units::default() },
+            accounts: Accounts { read, written: read, bytes: 10 * read, ..Accounts::default() },
+            sweep: None,
+        }
+    }
+
+    #[test]
+    fn the_time_that_is_left_is_that_of_what_was_seen() {
+        let (mut looks, begin) = (Looks::default(), Instant::now());
+        let mut look =
+            |seconds, read| looks.look(&status(read), begin + Duration::from_secs(seconds));
+        assert_eq!(look(0, 100), None);
+        let pace = look(10, 100).unwrap();
+        assert_eq!((pace.documents_per_second, pace.seconds_left), (0.0, None));
+        assert!(pace.to_string().ends_with("no progress seen yet"), "{pace}");
+        let pace = look(20, 300).unwrap();
+        assert_eq!((pace.documents_per_second, pace.bytes_per_second), (10.0, 100.0));
+        assert_eq!(pace.seconds_left, Some(70));
+        assert_eq!(pace.to_string(), "10 documents/s, 100 B/s, 70 s to go");
+    }
 }
