@@ -136,6 +136,10 @@ impl Shard {
         self.error(&format!("{file} ended before its last document"))
     }
 
+    pub(crate) fn not_as_listed(&self, file: &str, sum: u64, listed: u64) -> ReadError {
+        self.error(&format!("{file} has checksum {sum:08x}, and {listed:08x} in the list of files"))
+    }
+
     fn error(&self, what: &str) -> ReadError {
         let (index, shard) = (self.index.clone(), self.number);
         ReadError::Shard { index, shard, what: what.to_owned() }

@@ -3,10 +3,11 @@
 
 mod faults;
 
-use std::{collections::HashSet, fs};
+use std::{collections::HashSet, fs, ops::Range};
 
 use backfill::{ReadSummary, RunError, RunSettings, run};
 use faults::{Blob, Damageable, SNAPSHOT, random, read_lines};
+use lucene::{Compound, SegmentCommit};
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use telemetry::Shutdown;
@@ -156,6 +157,79 @@ async fn every_damaged_blob_of_a_shard() {
             swapped += others.len();
         }
         assert!(needed > 5 && swapped > 5, "{version}: {needed} {swapped}");
+    }
+}
+
+/// Where doc values lie in a blob: all of it, or parts of a compound file.
+async fn doc_values(repository: &Damageable, index: &str) -> Vec<(Blob, Range<u64>)> {
+    let blobs = repository.blobs().await;
+    let mut found = Vec::new();
+    for blob in blobs.iter().filter(|blob| blob.index == index) {
+        let length = fs::metadata(&blob.path).unwrap().len();
+        let Some((segment, extension)) = blob.file.split_once('.') else { continue };
+        match extension {
+            "dvd" => found.push((blob.clone(), 0..length)),
+            "cfs" => {
+                let entries = blobs.iter().find(|other| {
+                    (&other.index, other.shard) == (&blob.index, blob.shard)
+                        && other.file == format!("{segment}.cfe")
+                });
+                let entries = fs::read(&entries.unwrap().path).unwrap();
+                let commit = SegmentCommit {
+                    name: segment.to_owned(),
+                    id: None,
+                    deleted: 0,
+                    soft_deleted: 0,
+                    deletes_generation: None,
+                    fields_generation: None,
+                    doc_values_generation: None,
+                };
+                let compound = Compound::parse(&blob.file, &entries, &commit, length).unwrap();
+                let names = ["_Lucene90_0", "_Lucene80_0", "_Lucene70_0"];
+                let ranges = names.iter().filter_map(|of| compound.range(&format!("{of}.dvd")));
+                found.extend(ranges.map(|range| (blob.clone(), range)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn no_byte_of_long_doc_values_changes_a_version_or_a_deletion_unnoticed() {
+    let mut random = random("long doc values");
+    // All of one index, and some of one whose soft deletes lie there as well.
+    for (version, index, step) in [
+        ("es-6.8", "unicode", 1),
+        ("es-7.10", "unicode", 1),
+        ("opensearch-3", "unicode", 1),
+        ("es-7.17", "logs", 997),
+        ("es-8.19", "logs", 997),
+    ] {
+        let repository = Damageable::unpack(version);
+        let mut settings = repository.settings(&[index]);
+        settings.limits.whole_file = 0;
+        let (sound, summary) = read_lines(&settings).await;
+        assert!(summary.is_complete(), "{version}: {summary}");
+        let places = doc_values(&repository, index).await;
+        let mut flips = 0;
+        for (blob, range) in &places {
+            let bytes = fs::read(&blob.path).unwrap();
+            let from = random.random_range(0..step as u64);
+            for at in (range.start + from..range.end).step_by(step) {
+                let mut flipped = bytes.clone();
+                flipped[at as usize] ^= 1 << random.random_range(0..8);
+                fs::write(&blob.path, flipped).unwrap();
+                let (lines, summary) = read_lines(&settings).await;
+                let context = format!("{version}: byte {at} of {}: {summary}", blob.file);
+                // The columns of both indices are all used, so no flip is one that doesn't matter.
+                assert!(!summary.is_complete() && !summary.unread.is_empty(), "{context}");
+                assert!(lines.iter().all(|line| sound.contains(line)), "{context}");
+                flips += 1;
+            }
+            fs::write(&blob.path, bytes).unwrap();
+        }
+        assert!(flips > 10, "{version}: {flips}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use lucene::{Compound, LuceneError, SegmentCommit, SegmentInfo};
+use lucene::{Compound, LongFile, LuceneError, SegmentCommit, SegmentInfo};
 
 use crate::shard::{ReadError, Shard};
 
@@ -100,13 +100,30 @@ impl<'s> Files<'s> {
     }
 
     /// A file of which parts are read: one that is small is fetched whole, and its checksum is right before
-    /// anything is taken from it.
+    /// anything is taken from it; a longer one is to be checked, here or by who reads it from its beginning to
+    /// its end.
     pub(super) async fn data(&self, name: &str) -> Result<Data, ReadError> {
         let file = self.find(name)?;
         if file.length() <= self.shard.limits().whole_file {
             return Ok(Data::Whole(self.whole(name).await?));
         }
         Ok(Data::Part(file.file.clone(), file.range))
+    }
+
+    /// Streams a file of Lucene 5 or newer once, so that its checksum is right before parts are taken from it.
+    pub(super) async fn check(&self, name: &str, data: &Data) -> Result<(), ReadError> {
+        let Data::Part(file, place) = data else { return Ok(()) };
+        let mut passing = LongFile::new(name, data.length(), self.segment);
+        let mut blocks = data.blocks(self.shard, 0)?;
+        while let Some(block) = blocks.next().await? {
+            passing.pass(&block);
+        }
+        let sum = self.shard.lucene(passing.end())?;
+        let listed = file.footer_checksum().filter(|_| *place == (0..file.length));
+        match listed {
+            Some(listed) if listed != sum => Err(self.shard.not_as_listed(name, sum, listed)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -46,7 +46,16 @@ pub(super) struct DocValues<'a> {
     pub(super) files: &'a Files<'a>,
     pub(super) segment: &'a SegmentCommit,
     pub(super) fields: &'a Fields,
-    fetched: Vec<(String, DocValuesMeta, Data)>,
+    fetched: Vec<Fetched>,
+}
+
+/// A pair of files of doc values.
+struct Fetched {
+    stem: String,
+    meta: DocValuesMeta,
+    data: Data,
+    /// The checksum of `data` is right.
+    is_checked: bool,
 }
 
 impl NumberColumns {
@@ -111,17 +120,23 @@ impl<'a> DocValues<'a> {
     pub(super) async fn numeric(&mut self, field: &Field) -> Result<Option<Numeric>, ReadError> {
         let Some(names) = DocValuesFiles::of(self.segment, field) else { return Ok(None) };
         let (shard, files) = (self.shard, self.files);
-        if !self.fetched.iter().any(|(stem, ..)| *stem == names.stem) {
+        let known = self.fetched.iter().position(|fetched| fetched.stem == names.stem);
+        let known = known.unwrap_or(self.fetched.len());
+        if known == self.fetched.len() {
             let meta = format!("{}.dvm", names.stem);
             let bytes = files.whole(&meta).await?;
             let parsed = DocValuesMeta::parse(&meta, &bytes, self.segment, self.fields);
             let data = files.data(&format!("{}.dvd", names.stem)).await?;
-            self.fetched.push((names.stem.clone(), shard.lucene(parsed)?, data));
+            let (stem, meta) = (names.stem, shard.lucene(parsed)?);
+            self.fetched.push(Fetched { stem, meta, data, is_checked: false });
         }
-        let fetched = self.fetched.iter().find(|(stem, ..)| *stem == names.stem);
-        let Some((stem, meta, data)) = fetched else { return Ok(None) };
+        let Fetched { stem, meta, data, is_checked } = &mut self.fetched[known];
         let Some(entry) = meta.numeric(field) else { return Ok(None) };
         let file = format!("{stem}.dvd");
+        if entry.is_in_data() && !*is_checked {
+            files.check(&file, data).await?;
+            *is_checked = true;
+        }
         let bytes = match entry.present_range() {
             Some(range) => data.range(shard, &file, range).await?,
             None => Bytes::new(),

@@ -80,13 +80,13 @@ pub(crate) fn checked<'a>(file: &'a str, bytes: &'a [u8]) -> Result<Input<'a>, L
     Ok(input)
 }
 
-/// Checks a footer, given the sum of everything before it.
+/// Checks a footer, given the sum of everything before it, and gives the sum that it holds.
 pub(crate) fn check_footer(
     file: &str,
     at: u64,
     footer: &[u8],
     mut before: crc32fast::Hasher,
-) -> Result<(), LuceneError> {
+) -> Result<u64, LuceneError> {
     let mut input = Input::at_offset(file, footer, at, crate::input::Order::Big);
     let (magic, algorithm) = (input.be_u32()?, input.be_u32()?);
     if magic != FOOTER_MAGIC || algorithm != 0 {
@@ -97,7 +97,7 @@ pub(crate) fn check_footer(
     if stored != u64::from(computed) {
         return Err(LuceneError::Checksum { file: file.to_owned(), stored, computed });
     }
-    Ok(())
+    Ok(stored)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod header;
 mod id;
 mod input;
 mod live;
+mod long_file;
 mod segment_info;
 mod stored;
 
@@ -31,6 +32,7 @@ pub use error::LuceneError;
 pub use fields::{Field, Fields, SOFT_DELETES};
 pub use id::{IdError, decode_id, split_uid};
 pub use live::{Bits, parse_live, remove_soft_deletes};
+pub use long_file::LongFile;
 pub use segment_info::SegmentInfo;
 pub use stored::{Advance, Chunk, FieldRoles, Format, Place, Stored, StoredFields};
 

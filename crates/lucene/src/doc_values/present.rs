@@ -23,6 +23,11 @@ pub enum Present {
 }
 
 impl NumericEntry {
+    /// Whether anything of the `.dvd` is needed: not of a number that all documents have, the same for all.
+    pub fn is_in_data(&self) -> bool {
+        self.present_range().is_some() || self.bits > 0 || self.block_shift.is_some()
+    }
+
     /// The bytes of the `.dvd` that [`NumericEntry::present`] needs; `None`: none are needed.
     ///
     /// Never more than so many documents can take, whatever length the entry says: what lies behind the
