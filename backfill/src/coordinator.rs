@@ -7,9 +7,11 @@
 //! ```text
 //!          plan                claim                  complete
 //!   (none) ────▶ waiting ───────────────▶ leased ────────────────▶ done
-//!                   ▲        release         │ ▲ │   refuse
-//!                   └────────────────────────┘ └─┘ ──────────────▶ refused
-//!                                           takeover
+//!                 ▲ ▲        release         │ ▲ │   refuse      │
+//!                 │ └────────────────────────┘ └─┘ ──────────────▶ refused
+//!                 │                         takeover               │
+//!                 └────────────────────────────────────────────────┘
+//!                    restart: by hand, `backfill retry --reread`
 //! ```
 //!
 //! Invariants:
@@ -17,8 +19,12 @@
 //!   for the lease's length *since the observer first saw it so*, on the observer's monotonic clock. The holder
 //!   counts from before it *sent* its last confirmed write, and stops a margin earlier.
 //! - Position and accounts of a unit change together, and only by who holds it: each document is in
-//!   the accounts exactly once, whatever workers die or stall.
-//! - `done` and `refused` are never left again, so a search that is behind can only show too little of them.
+//!   the accounts exactly once, whatever workers die or stall. When nobody can hold it any more (`done` or
+//!   `refused`), a retry moves documents from `failed` to `written` and `superseded`, by the same compare-and-set.
+//! - No worker leaves `done` and `refused` again, so a search that is behind shows too little of them, unless units
+//!   are restarted meanwhile. A worker refreshes before it believes that nothing is left: it can only miss what
+//!   is restarted after that, and says in the end that the run isn't finished. So a run is started once more after
+//!   units were restarted.
 //!
 //! A host that was suspended may not notice, since its clock stood still as well. Then it goes on for as long as
 //! one write takes, which is refused; what it sent to the target meanwhile is sent again by its successor.
@@ -29,6 +35,7 @@ mod error;
 mod keeper;
 mod lease;
 mod plan;
+mod settle;
 mod status;
 mod store;
 mod time_text;
@@ -47,6 +54,7 @@ pub use claim::{Claim, RunState};
 pub use documents::{Holder, Planned, RunSettings, State};
 pub use error::{CoordinatorError, Difference, LeaseError, Lost};
 pub use lease::Lease;
+pub use settle::SeenUnit;
 pub use status::{RunStatus, ShardStatus, Units, WorkerStatus};
 
 use crate::work::RunName;

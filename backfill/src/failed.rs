@@ -4,16 +4,21 @@
 //! changed. A part's name says who wrote it, so that workers never meet:
 //!
 //! ```text
-//! DIR/RUN/UNIT.WORKER.TOKEN.000007.0.ndjson
-//!         │    │      │     │      └ generation: how often the part was retried
-//!         │    │      │     └ number, counted by the writer
-//!         │    │      └ random, one a writer: a worker that was started again is another writer
-//!         └────┴ only for people; letters, digits, `-` and `_`
+//! DIR/RUN/UNIT.WORKER.TOKEN.000007.ndjson
+//!     │   │    │      │     └ number, counted by the writer
+//!     │   │    │      └ random, one a writer: a worker that was started again is another writer
+//!     │   │    └ for people; `retry` and `unsettled`: written by a retry
+//!     └───┴ letters, digits, `-` and `_`, and a hash where the name has others or is long
 //! ```
 //!
-//! After a retry, what still fails is written as the next generation of the part, and then the part is
-//! deleted. A crash in between leaves two generations; the higher one counts. So no document is ever
-//! forgotten, and what is repeated at worst is a retry, which is harmless.
+//! A retry sends the documents of all parts of a unit, writes what still fails as parts of its own, and lets the
+//! unit's document in the coordinator say so, together with the unit's new accounts: from then on its parts count,
+//! by their token, and the others are deleted. Whatever it dies at, either the old parts count with the old
+//! accounts, or the new ones with the new accounts; so no document is ever forgotten or counted twice, and what is
+//! repeated at worst is sending, which is harmless. Of two retries at once one is the first to say so, and the
+//! other deletes what it wrote.
+//!
+//! Where there are no accounts to settle, the parts of a retry are `unsettled`: they always count.
 
 mod document;
 mod error;
@@ -23,6 +28,6 @@ mod writer;
 
 pub use document::{FailedDocument, Source};
 pub use error::FailedError;
-pub use retry::{Retried, RetryError};
-pub use store::{FailedStore, Part, PartName};
+pub use retry::{Resent, RetryError};
+pub use store::{FailedStore, Part, PartName, plain_name};
 pub use writer::{FailedWriter, Origin};

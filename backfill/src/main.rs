@@ -174,7 +174,10 @@ fn retry_failed(settings: RetrySettings) -> Exit {
             &error,
             match &error {
                 RetryRunError::Send(error) => of_send(error),
+                RetryRunError::Cluster(cluster::ClusterError::Settings(_)) => Exit::Config,
                 RetryRunError::Cluster(_) => Exit::Unavailable,
+                RetryRunError::Coordinator(error) if error.is_transient() => Exit::Unavailable,
+                RetryRunError::Coordinator(_) => Exit::Config,
                 RetryRunError::Failed(error) => of_failed(error),
             },
         ),

@@ -87,8 +87,13 @@ async fn end(context: &Context) -> Result<RunStatus, RunError> {
     }
     let Context { target, source, targets, settings, .. } = context;
     let swept = sweep(target, source.as_ref(), targets, settings.versioning).await?;
-    context.coordinator.set_sweep(Some(swept)).await?;
-    Ok(status.after(swept))
+    Ok(match context.coordinator.set_sweep(&status, swept).await? {
+        Some(swept) => status.after(swept),
+        None => {
+            tracing::warn!("documents were written during the sweep of deletes; run again");
+            status
+        }
+    })
 }
 
 /// Opens what a run reads and writes, and agrees with the other workers on what there is to do.

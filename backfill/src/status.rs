@@ -281,6 +281,7 @@ mod tests {
             units: Units { leased: 1, ..Units::default() },
             accounts: Accounts { read, written: read, bytes: 10 * read, ..Accounts::default() },
             sweep: None,
+            version: Default::default(),
         }
     }
 

@@ -114,6 +114,12 @@ impl Position {
     }
 }
 
+/// FNV-1a: the same in every version of this program.
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +149,11 @@ mod tests {
             |segment, document| Position { segment, document, chunk: 0, offset: 0, checksum: 0 };
         assert!(at(0, 9).is_before(&at(1, 0)) && at(1, 0).is_before(&at(1, 1)));
         assert!(!at(1, 1).is_before(&at(1, 1)));
+    }
+
+    #[test]
+    fn the_hash_is_the_published_function() {
+        assert_eq!(fnv(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv(b"foobar"), 0x8594_4171_f739_67e8);
     }
 }

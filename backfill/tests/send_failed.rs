@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use backfill::action::{Action, Operation};
-use backfill::failed::{FailedDocument, FailedError, FailedStore, FailedWriter, Origin, Part};
+use backfill::failed::{
+    FailedDocument, FailedError, FailedStore, FailedWriter, Origin, Part, plain_name,
+};
 use backfill::send::{Batch, BatchBuilder, Class, FailedItem, Place};
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
@@ -97,13 +99,14 @@ async fn check(store: FailedStore) {
     let unread = read.iter().flat_map(|part| &part.documents).find(|d| d.document == 7).unwrap();
     assert_eq!((unread.class, unread.source.is_none()), (Class::Unreadable, true));
 
-    // A retry writes one of two, then the other.
-    store.replace(first.name.clone(), &first.documents[1..]).await.unwrap();
-    assert_eq!(all(&store).await, [1, 2, 7]);
-    let left =
-        parts(&store).await.into_iter().find(|part| part.documents[0].document == 1).unwrap();
-    store.replace(left.name.clone(), &[]).await.unwrap();
-    store.replace(left.name, &[]).await.unwrap();
+    store.delete(&first.name).await.unwrap();
+    store.delete(&first.name).await.unwrap();
+    assert_eq!(all(&store).await, [2, 7]);
+    let mut discarded = store.retrying("run", "source/2", 1 << 20);
+    refuse(&mut discarded, &batch, 0).await;
+    discarded.flush().await.unwrap();
+    assert_eq!(all(&store).await, [0, 2, 7]);
+    discarded.discard().await.unwrap();
     assert_eq!(all(&store).await, [2, 7]);
 }
 
@@ -135,27 +138,43 @@ async fn a_part_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_crash_within_a_retry_forgets_nothing() {
-    let memory = Arc::new(InMemory::new());
-    let store = FailedStore::over(memory.clone(), Path::default());
+async fn parts_are_known_by_their_unit_and_count_by_their_token() {
+    let store = FailedStore::over(Arc::new(InMemory::new()), Path::default());
     let batch = batch();
-    let mut writer = store.writer("run", "u", "w", 1 << 20);
-    refuse(&mut writer, &batch, 0).await;
-    refuse(&mut writer, &batch, 1).await;
-    writer.flush().await.unwrap();
-    let part = parts(&store).await.remove(0);
-    let path = Path::from(part.name.to_string());
-    let before = memory.get(&path).await.unwrap().bytes().await.unwrap();
-    store.replace(part.name, &part.documents[1..]).await.unwrap();
+    let long = |shard: u32| format!("run.{}.uuid.{shard}.0", "index".repeat(40));
+    for unit in [long(1), long(2), "run.a_b.u.0.0".to_owned(), "run.a.b.u.0.0".to_owned()] {
+        let mut writer = store.writer("run", &unit, "host:1", 1 << 20);
+        refuse(&mut writer, &batch, 0).await;
+        writer.flush().await.unwrap();
+        let names = store.parts("run").await.unwrap();
+        let of_unit: Vec<_> = names.iter().filter(|n| n.unit() == plain_name(&unit)).collect();
+        assert_eq!(of_unit.len(), 1, "{unit}");
+        assert!(of_unit[0].to_string().len() < 255);
+    }
+    // Nor do runs meet whose names differ in what a file's name has no room for.
+    assert_ne!(plain_name("a.b"), plain_name("a_b"));
 
-    // The new generation was written, the old one not yet deleted.
-    memory.put(&path, before.into()).await.unwrap();
-    assert_eq!(all(&store).await, [1]);
-    let left = parts(&store).await.remove(0);
-    store.replace(left.name, &[]).await.unwrap();
-    // Nor does the old one come back.
-    assert!(all(&store).await.is_empty());
-    assert!(memory.get(&path).await.is_err());
+    let unit = "run.c.u.0.0";
+    let mut worker = store.writer("run", unit, "host:1", 1 << 20);
+    let mut retry = store.retrying("run", unit, 1 << 20);
+    let mut other = store.retrying("run", unit, 1 << 20);
+    let mut unsettled = store.unsettled("run", unit, 1 << 20);
+    for writer in [&mut worker, &mut retry, &mut other, &mut unsettled] {
+        refuse(writer, &batch, 0).await;
+        writer.flush().await.unwrap();
+    }
+    let names = store.parts("run").await.unwrap();
+    let counting = |settled: Option<&str>| {
+        let parts = names.iter().filter(|n| n.unit() == plain_name(unit) && n.counts(settled));
+        let mut texts: Vec<String> = parts.map(ToString::to_string).collect();
+        texts.sort();
+        texts
+    };
+    assert_eq!(counting(None).len(), 2, "the worker's, and what had no accounts");
+    let settled = counting(Some(retry.token()));
+    assert_eq!(settled.len(), 2, "the retry's, and what had no accounts");
+    assert!(settled.iter().any(|name| name.contains(retry.token())));
+    assert!(settled.iter().any(|name| name.contains(unsettled.token())));
 }
 
 #[tokio::test]
@@ -178,9 +197,14 @@ async fn nothing_is_skipped_in_silence() {
             Err(error) => panic!("{error}"),
         }
     }
-    let stranger = Path::from("run/notes.txt");
-    memory.put(&stranger, Bytes::from_static(b"x").into()).await.unwrap();
-    assert!(matches!(store.parts("run").await, Err(FailedError::Name { .. })));
+    for stranger in
+        ["run/notes.txt", "run/a.b.c.ndjson", "run/a.b.c.d.ndjson", "run/a.b.c.1.2.ndjson"]
+    {
+        let stranger = Path::from(stranger);
+        memory.put(&stranger, Bytes::from_static(b"x").into()).await.unwrap();
+        assert!(matches!(store.parts("run").await, Err(FailedError::Name { .. })), "{stranger}");
+        memory.delete(&stranger).await.unwrap();
+    }
 }
 
 #[test]

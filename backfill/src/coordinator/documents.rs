@@ -1,6 +1,9 @@
 //! What the run's index holds.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +11,7 @@ use super::Difference;
 use crate::{
     accounts::Accounts,
     sweep::Sweep,
-    work::{Position, Unit},
+    work::{Position, Unit, fnv},
 };
 
 /// The id of the run's own document; no unit's id is without a `.`.
@@ -141,6 +144,13 @@ pub(super) struct UnitDocument {
     /// How often in a row it was taken without progress.
     pub(super) fruitless: u32,
     pub(super) error: Option<String>,
+    /// The token of the retry that has settled the accounts last: its parts hold what failed. `None`: those of
+    /// the workers do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) settled: Option<String>,
+    /// Tokens of the writers of parts that don't count any more: the unit was restarted since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) forgotten: BTreeSet<String>,
     /// Different in every write, so that a writer that has lost the answer knows its own write.
     pub(super) nonce: String,
 }
@@ -180,14 +190,16 @@ impl UnitDocument {
             accounts: Accounts::default(),
             fruitless: 0,
             error: None,
+            settled: None,
+            forgotten: BTreeSet::new(),
             nonce: String::new(),
         }
     }
 }
 
 /// What a compare-and-set compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Version {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Version {
     pub(super) seq_no: i64,
     pub(super) primary_term: i64,
 }
@@ -199,15 +211,17 @@ pub(super) struct Stored {
     pub(super) version: Version,
 }
 
+impl Stored {
+    /// Reads what a search has found.
+    pub(super) fn read(found: &cluster::Document) -> Result<Self, serde_json::Error> {
+        let version = Version { seq_no: found.seq_no, primary_term: found.primary_term };
+        Ok(Self { document: serde_json::from_slice(&found.source)?, version })
+    }
+}
+
 /// Never used before.
 pub(super) fn nonce() -> String {
     format!("{:016x}", rand::random::<u64>())
-}
-
-/// FNV-1a: the same in every version of this program.
-pub(super) fn fnv(bytes: &[u8]) -> u64 {
-    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 #[cfg(test)]
@@ -237,11 +251,5 @@ mod tests {
                 "unit-size is not set here, `1GiB` in the run",
             ]
         );
-    }
-
-    #[test]
-    fn the_digest_is_the_published_function() {
-        assert_eq!(fnv(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv(b"foobar"), 0x8594_4171_f739_67e8);
     }
 }

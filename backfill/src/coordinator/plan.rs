@@ -9,10 +9,13 @@ use std::collections::HashSet;
 use tokio::time::Instant;
 
 use super::{
-    Coordinator, CoordinatorError, Difference, Planned, RunSettings,
-    documents::{RUN, RunDocument, UnitDocument, Version, fnv},
+    Coordinator, CoordinatorError, Difference, Planned, RunSettings, RunStatus,
+    documents::{RUN, RunDocument, UnitDocument, Version},
 };
-use crate::{sweep::Sweep, work::Unit};
+use crate::{
+    sweep::Sweep,
+    work::{Unit, fnv},
+};
 
 /// Units of one bulk request: about half a megabyte.
 const BATCH: usize = 1000;
@@ -63,12 +66,31 @@ impl Coordinator {
         self.change_run(|run| std::mem::replace(&mut run.planned, true)).await
     }
 
-    /// Says what the sweep of deletes after the last document came to, or (`None`) that it has to be done again.
-    pub async fn set_sweep(&self, sweep: Option<Sweep>) -> Result<(), CoordinatorError> {
+    /// Says what a sweep of deletes came to that was begun after `status`; gives what is true now, `None` when
+    /// documents were written meanwhile.
+    pub async fn set_sweep(
+        &self,
+        status: &RunStatus,
+        sweep: Sweep,
+    ) -> Result<Option<Sweep>, CoordinatorError> {
+        let store = &self.inner.store;
+        let (run, _) = self.read_run().await?;
+        let swept = RunDocument { sweep: Some(sweep), ..run };
+        let body = serde_json::to_vec(&swept).map_err(|e| store.damaged(RUN, e))?;
+        let until = Instant::now() + store.cluster().patience().give_up_after;
+        match store.replace_if(RUN, status.version, body, until).await? {
+            Some(_) => Ok(Some(sweep)),
+            // Or another worker has said so, or we have and the answer was lost.
+            None => Ok(self.read_run().await?.0.sweep),
+        }
+    }
+
+    /// Says that the deletes have to be swept (again), since documents are written after the last. To be said before
+    /// and after: it ends every sweep that was begun before.
+    pub async fn unsweep(&self) -> Result<(), CoordinatorError> {
         let change = |run: &mut RunDocument| {
-            let is_so = run.sweep == sweep;
-            run.sweep = sweep;
-            is_so
+            run.sweep = None;
+            false
         };
         self.change_run(change).await.map(drop)
     }

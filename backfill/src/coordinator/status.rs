@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Coordinator, CoordinatorError, Holder, Planned, RunSettings, State,
-    documents::{RUN, UnitDocument},
+    documents::{RUN, UnitDocument, Version},
 };
 use crate::{
     accounts::{Accounts, AccountsError},
@@ -31,6 +31,9 @@ pub struct RunStatus {
     pub accounts: Accounts,
     /// The sweep of deletes after the last document; `None`: it has to be done (again).
     pub sweep: Option<Sweep>,
+    /// Of the run's own document, from before the units were read.
+    #[serde(skip)]
+    pub(crate) version: Version,
 }
 
 /// Units by state.
@@ -144,7 +147,7 @@ impl Coordinator {
     /// Reads every unit.
     pub async fn status(&self) -> Result<RunStatus, CoordinatorError> {
         let store = &self.inner.store;
-        let (run, _) = self.read_run().await?;
+        let (run, version) = self.read_run().await?;
         let mut status = RunStatus {
             run: self.inner.run.to_string(),
             settings: run.settings,
@@ -155,6 +158,7 @@ impl Coordinator {
             units: Units::default(),
             accounts: Accounts::default(),
             sweep: None,
+            version,
         };
         let (mut shards, mut workers) = (BTreeMap::new(), BTreeMap::new());
         let mut scan = store.cluster().scan(store.index(), PAGE).await?;

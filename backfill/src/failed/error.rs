@@ -23,3 +23,10 @@ pub enum FailedError {
     #[error("failed documents: {name} doesn't look like a part; move it out of the way")]
     Name { name: String },
 }
+
+impl FailedError {
+    /// A part that was listed isn't there any more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
+    }
+}

@@ -1,6 +1,5 @@
 //! Where parts are kept: a directory or an object store.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use url::Url;
 
 use super::{FailedDocument, FailedError, FailedWriter};
+use crate::work::fnv;
 
 /// The failed documents of all runs below one place.
 #[derive(Clone, Debug)]
@@ -19,6 +19,10 @@ pub struct FailedStore {
     store: Arc<dyn ObjectStore>,
     base: Path,
 }
+
+/// What stands for the worker in the parts of a retry.
+const RETRY: &str = "retry";
+const UNSETTLED: &str = "unsettled";
 
 /// A part is at most this long: the writer's bound, and room for one more document of the largest size.
 const LONGEST_PART: u64 = 2 << 30;
@@ -60,25 +64,31 @@ impl FailedStore {
         FailedWriter::new(self.clone(), run, unit, worker, part_bytes)
     }
 
-    /// The parts of a run, oldest generation replaced by the newest, in the order of their names.
+    /// The writer of a retry; its parts count when the unit's document names its token.
+    pub fn retrying(&self, run: &str, unit: &str, part_bytes: usize) -> FailedWriter {
+        self.writer(run, unit, RETRY, part_bytes)
+    }
+
+    /// The writer of a retry that has no accounts to settle; its parts count as those of workers do.
+    pub fn unsettled(&self, run: &str, unit: &str, part_bytes: usize) -> FailedWriter {
+        self.writer(run, unit, UNSETTLED, part_bytes)
+    }
+
+    /// The parts of a run, in the order of their names.
     ///
     /// # Errors
     /// When the place can't be listed or holds something that isn't a part.
     pub async fn parts(&self, run: &str) -> Result<Vec<PartName>, FailedError> {
-        let folder = self.base.clone().join(plain(run));
+        let folder = self.folder(run);
         let listed = self.store.list(Some(&folder)).try_collect::<Vec<_>>().await;
         let listed = match listed {
             Err(object_store::Error::NotFound { .. }) => Vec::new(),
             listed => listed.map_err(|e| store_error("list", &folder, e))?,
         };
-        let mut newest = BTreeMap::new();
-        for object in listed {
-            let name = PartName::parse(&folder, &object.location)?;
-            let generation = newest.entry(name.stem.clone()).or_insert(name.generation);
-            *generation = name.generation.max(*generation);
-        }
-        let named = |(stem, generation)| PartName { folder: folder.clone(), stem, generation };
-        Ok(newest.into_iter().map(named).collect())
+        let names = listed.iter().map(|object| PartName::parse(&folder, &object.location));
+        let mut names = names.collect::<Result<Vec<_>, _>>()?;
+        names.sort();
+        Ok(names)
     }
 
     /// Reads a whole part.
@@ -101,37 +111,16 @@ impl FailedStore {
         Ok(Part { name, documents })
     }
 
-    /// After a retry of all documents of a part: keeps those that failed again, as its next generation,
-    /// and forgets the others. May be repeated.
+    /// Forgets the documents of a part; one that isn't there any more is forgotten already.
     ///
     /// # Errors
-    /// When the store can't be written to; then the part is as it was, or both generations are there and
-    /// the newer one counts.
-    pub async fn replace(
-        &self,
-        part: PartName,
-        still_failed: &[FailedDocument],
-    ) -> Result<(), FailedError> {
-        let next = PartName { generation: part.generation + 1, ..part.clone() };
-        if !still_failed.is_empty() {
-            let mut lines = Vec::new();
-            still_failed.iter().for_each(|document| document.write(&mut lines));
-            self.put(&next, lines.into()).await?;
+    /// When the store can't be written to.
+    pub async fn delete(&self, part: &PartName) -> Result<(), FailedError> {
+        let path = part.path();
+        match self.store.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(store_error("delete", &path, error)),
         }
-        self.delete_up_to(&part).await
-    }
-
-    /// Deletes a generation and those before it that a crash left behind. Oldest first: without the
-    /// newest an older one would count again.
-    async fn delete_up_to(&self, last: &PartName) -> Result<(), FailedError> {
-        for generation in 0..=last.generation {
-            let path = PartName { generation, ..last.clone() }.path();
-            match self.store.delete(&path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(store_error("delete", &path, error)),
-            }
-        }
-        Ok(())
     }
 
     /// Writes a part; it is durable when this returns.
@@ -141,8 +130,8 @@ impl FailedStore {
         put.map(|_| ()).map_err(|e| store_error("write", &path, e))
     }
 
-    pub(super) fn first_generation(&self, run: &str, stem: String) -> PartName {
-        PartName { folder: self.base.clone().join(plain(run)), stem, generation: 0 }
+    pub(super) fn folder(&self, run: &str) -> Path {
+        self.base.clone().join(plain_name(run))
     }
 }
 
@@ -158,34 +147,73 @@ fn parse(bytes: &[u8]) -> Result<Vec<FailedDocument>, (usize, String)> {
     lines.map(|(at, line)| FailedDocument::read(line).map_err(|reason| (at + 1, reason))).collect()
 }
 
-/// What a name may hold: letters, digits, `-` and `_`, not too long for any file system.
-pub(super) fn plain(name: &str) -> String {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
-    name.chars().map(|letter| if fits(letter) { letter } else { '_' }).take(80).collect()
+/// A name as it is within that of a part: of letters, digits, `-` and `_`, not too long for any file system, and
+/// another one for every name.
+pub fn plain_name(name: &str) -> String {
+    const LONGEST: usize = 63;
+    let plain = plain(name, LONGEST);
+    if plain == name {
+        return plain;
+    }
+    let hash = fnv(name.as_bytes());
+    format!("{plain}-{hash:016x}")
 }
 
-/// The name of one generation of a part.
-#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) fn plain(name: &str, longest: usize) -> String {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let plain = name.chars().map(|letter| if fits(letter) { letter } else { '_' });
+    plain.take(longest).collect()
+}
+
+/// The name of a part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PartName {
-    folder: Path,
-    stem: String,
-    generation: u32,
+    pub(super) folder: Path,
+    pub(super) unit: String,
+    pub(super) worker: String,
+    pub(super) token: String,
+    pub(super) number: u64,
 }
 
 impl PartName {
+    /// The unit whose documents it holds, as [`plain_name`] has it.
+    pub fn unit(&self) -> &str {
+        &self.unit
+    }
+
+    /// What tells the parts of its writer from all others.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether its documents are those that the unit's accounts count as failed, when its document says that they
+    /// were `settled` by the retry of that token; `None`: by none.
+    pub fn counts(&self, settled: Option<&str>) -> bool {
+        match settled {
+            None => self.worker != RETRY,
+            Some(token) => self.token == token || self.worker == UNSETTLED,
+        }
+    }
+
     fn path(&self) -> Path {
-        self.folder.clone().join(format!("{}.{}.ndjson", self.stem, self.generation))
+        let Self { folder, unit, worker, token, number } = self;
+        folder.clone().join(format!("{unit}.{worker}.{token}.{number:06}.ndjson"))
     }
 
     fn parse(folder: &Path, path: &Path) -> Result<Self, FailedError> {
-        let parsed = path.filename().and_then(|name| {
-            let (stem, generation) = name.strip_suffix(".ndjson")?.rsplit_once('.')?;
-            Some((stem.to_owned(), generation.parse().ok()?))
+        let words = path.filename().and_then(|name| {
+            let words: Vec<&str> = name.strip_suffix(".ndjson")?.split('.').collect();
+            <[&str; 4]>::try_from(words).ok()
         });
-        let Some((stem, generation)) = parsed else {
-            return Err(FailedError::Name { name: path.to_string() });
-        };
-        Ok(Self { folder: folder.clone(), stem, generation })
+        let wrong = || FailedError::Name { name: path.to_string() };
+        let [unit, worker, token, number] = words.ok_or_else(wrong)?;
+        Ok(Self {
+            folder: folder.clone(),
+            unit: unit.to_owned(),
+            worker: worker.to_owned(),
+            token: token.to_owned(),
+            number: number.parse().map_err(|_| wrong())?,
+        })
     }
 }
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::store::plain;
-use super::{FailedDocument, FailedError, FailedStore, Source};
+use super::store::{plain, plain_name};
+use super::{FailedDocument, FailedError, FailedStore, PartName, Source};
 use crate::send::{Batch, Class, FailedItem};
 
 /// Where a document came from.
@@ -23,9 +23,8 @@ pub struct Origin<'a> {
 pub struct FailedWriter {
     store: FailedStore,
     run: String,
-    /// The beginning of the names of all parts of this writer.
-    name: String,
-    parts: u64,
+    /// The name of the next part.
+    next: PartName,
     part_bytes: usize,
     lines: Vec<u8>,
     /// Documents in `lines`.
@@ -41,9 +40,31 @@ impl FailedWriter {
         part_bytes: usize,
     ) -> Self {
         let token: u64 = rand::random();
-        let name = format!("{}.{}.{token:016x}", plain(unit), plain(worker));
+        let next = PartName {
+            folder: store.folder(run),
+            unit: plain_name(unit),
+            worker: plain(worker, 80),
+            token: format!("{token:016x}"),
+            number: 0,
+        };
         let (run, lines) = (run.to_owned(), Vec::new());
-        Self { store, run, name, parts: 0, part_bytes, lines, held: 0 }
+        Self { store, run, next, part_bytes, lines, held: 0 }
+    }
+
+    /// What tells the parts of this writer from all others.
+    pub fn token(&self) -> &str {
+        &self.next.token
+    }
+
+    /// Forgets everything that was kept.
+    ///
+    /// # Errors
+    /// When the store can't be written to.
+    pub async fn discard(self) -> Result<(), FailedError> {
+        for number in 0..self.next.number {
+            self.store.delete(&PartName { number, ..self.next.clone() }).await?;
+        }
+        Ok(())
     }
 
     /// Keeps a document that the target refused, out of the batch that held it.
@@ -109,14 +130,12 @@ impl FailedWriter {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let stem = format!("{}.{:06}", self.name, self.parts);
-        let part = self.store.first_generation(&self.run, stem);
         let lines = Bytes::from(std::mem::take(&mut self.lines));
-        if let Err(error) = self.store.put(&part, lines.clone()).await {
+        if let Err(error) = self.store.put(&self.next, lines.clone()).await {
             self.lines = lines.into();
             return Err(error);
         }
-        self.parts += 1;
+        self.next.number += 1;
         self.held = 0;
         Ok(())
     }

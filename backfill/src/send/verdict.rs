@@ -45,6 +45,20 @@ impl Class {
             Self::Other => "other",
         }
     }
+
+    /// It was sent, so it can be sent again; any other has to be read from the snapshot again.
+    pub const fn was_sent(self) -> bool {
+        match self {
+            Self::Mapping
+            | Self::Malformed
+            | Self::TooLarge
+            | Self::Forbidden
+            | Self::IndexClosed
+            | Self::IndexMissing
+            | Self::Other => true,
+            Self::Unreadable => false,
+        }
+    }
 }
 
 /// What became of one item.

@@ -228,6 +228,12 @@ pub struct RetryFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub target: TargetFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub coordinator: CoordinatorFlags,
+    /// Units that couldn't be read, wholly or in part, wait again: `backfill run` reads them from their beginning
+    #[arg(long)]
+    pub reread: bool,
     /// How the summary is written
     #[arg(long, value_name = "FORMAT")]
     pub output: Option<Output>,

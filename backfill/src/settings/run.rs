@@ -89,9 +89,12 @@ pub struct StatusSettings {
 #[derive(Clone, Debug)]
 pub struct RetrySettings {
     pub target: cluster::Settings,
+    pub coordinator: Option<cluster::Settings>,
     pub run: RunName,
     pub failed: String,
     pub send: SendSettings,
+    /// Units that couldn't be read wait again.
+    pub reread: bool,
     pub output: Output,
     pub log_level: String,
 }
@@ -231,9 +234,11 @@ impl RetrySettings {
         let flags = merged(flags, flags.config.as_ref(), &environment)?;
         Ok(Self {
             target: target(&flags.target, &environment)?,
+            coordinator: coordinator(&flags.coordinator, &environment)?,
             run: run_name(&flags.target)?,
             failed: failed(&flags.target)?,
             send: send(&flags.target),
+            reread: flags.reread,
             output: flags.output.unwrap_or_default(),
             log_level: flags.log_level.unwrap_or_else(|| "info".into()),
         })

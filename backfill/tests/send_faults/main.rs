@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backfill::action::{Action, Operation};
-use backfill::failed::{FailedStore, Origin, Retried};
+use backfill::failed::{FailedStore, Origin};
 use backfill::send::{
     Batch, BatchBuilder, Class, Gzip, Limits, Obstacle, Outcome, Place, SendError, SendSettings,
 };
@@ -15,6 +15,7 @@ use object_store::memory::InMemory;
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
+use telemetry::Shutdown;
 
 use target::{Act, Item, Target, refusal, sender};
 
@@ -405,10 +406,18 @@ async fn what_failed_is_sent_again_until_it_is_written() {
 
     for (number, [written, superseded, failed]) in [[1, 1, 1], [1, 0, 0]].into_iter().enumerate() {
         let name = store.parts("run").await.unwrap().remove(0);
-        let part = store.read(name).await.unwrap();
+        let part = store.read(name.clone()).await.unwrap();
         assert_eq!(part.documents.len(), [4, 2][number]);
-        let retried = store.retry(part, &sender).await.unwrap();
-        assert_eq!(retried, Retried { written, superseded, failed, unreadable: 1 });
+        let mut writer = store.retrying("run", "unit", 1 << 20);
+        let parts = [name];
+        let resent = store.resend(&parts, &sender, &mut writer, true, &Shutdown::new()).await;
+        let resent = resent.unwrap();
+        assert_eq!(
+            [resent.written, resent.superseded, resent.failed],
+            [written, superseded, failed]
+        );
+        assert_eq!(resent.unreadable, 1);
+        store.delete(&parts[0]).await.unwrap();
     }
     let name = store.parts("run").await.unwrap().remove(0);
     let left = store.read(name).await.unwrap().documents;
