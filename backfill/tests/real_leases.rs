@@ -312,7 +312,7 @@ async fn a_shard_with_a_refused_or_unread_document_is_never_complete() {
     assert!(status.is_finished() && !status.is_complete());
     for shard in &status.shards {
         let complete = (&*shard.index, shard.shard) == (&*whole.index, whole.shard);
-        assert_eq!(shard.is_complete(), complete, "{shard:?}");
+        assert_eq!(shard.is_written(), complete, "{shard:?}");
         assert_eq!(shard.refused.is_empty(), complete);
     }
     let reasons: Vec<_> = status.shards.iter().flat_map(|s| s.refused.values()).collect();
