@@ -8,7 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Bytes in, values out. They see no tokio, no files, no network, no clock.
-const WITHOUT_IO: [&str; 6] = ["buffer", "codec", "compare", "converge", "lucene", "transform"];
+const WITHOUT_IO: [&str; 7] =
+    ["buffer", "codec", "compare", "converge", "lucene", "rules", "transform"];
 const WITH_IO: [&str; 7] =
     ["cluster", "deletes", "journal", "settings", "snapshot", "telemetry", "tuples"];
 const PROGRAMS: [&str; 5] =
@@ -17,12 +18,13 @@ const PROGRAMS: [&str; 5] =
 const BENCHES: [&str; 4] = ["load", "relay", "testbed", "tidy"];
 
 /// The arrows between our crates, each with its reason in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("buffer", &[]),
     ("codec", &[]),
     ("compare", &[]),
     ("converge", &[]),
     ("lucene", &[]),
+    ("rules", &[]),
     ("transform", &[]),
     ("cluster", &["settings"]),
     ("deletes", &["cluster"]),
@@ -40,6 +42,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "converge",
             "deletes",
             "lucene",
+            "rules",
             "settings",
             "snapshot",
             "telemetry",
