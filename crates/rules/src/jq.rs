@@ -140,13 +140,13 @@ fn functions() -> [Named<RunPtr<Data>>; 5] {
 }
 
 /// `godwit_tick as $godwit_tick | body`, which leaves paths and updates through `body` as they are.
-fn watched<'s>(body: Term<&'s str>) -> Term<&'s str> {
+fn watched(body: Term<&str>) -> Term<&str> {
     let tick = Term::Call(TICK, Vec::new());
     let pattern = Pattern::Var("$godwit_tick");
     Term::BinOp(Box::new(tick), BinaryOp::Pipe(Some(pattern)), Box::new(body))
 }
 
-fn watched_definition<'s>(mut definition: Def<&'s str>) -> Def<&'s str> {
+fn watched_definition(mut definition: Def<&str>) -> Def<&str> {
     definition.body = watched(watch(definition.body));
     definition
 }
