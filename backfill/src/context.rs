@@ -12,6 +12,7 @@ use crate::{
     failed::{FailedError, FailedStore},
     progress::Progress,
     read::SelectionError,
+    rewrite::RewriteError,
     send::{SendError, Sender},
     settings::RunSettings,
     shard::{ReadError, Shard},
@@ -74,6 +75,8 @@ pub enum RunError {
     Lease(#[from] LeaseError),
     #[error(transparent)]
     Admin(#[from] telemetry::AdminError),
+    #[error(transparent)]
+    Rules(#[from] RewriteError),
     #[error("asked to stop; run again to go on from here")]
     Stopped,
     #[error("a task ended by itself: {0}; this is a bug")]

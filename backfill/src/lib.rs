@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 mod read;
 mod retry;
+mod rewrite;
 mod run;
 mod segment;
 mod settings;
@@ -29,6 +30,7 @@ mod transfer;
 pub use context::RunError;
 pub use read::{PrintError, ReadSummary, SelectionError, read};
 pub use retry::{RetryRunError, RetrySummary, retry};
+pub use rewrite::RewriteError;
 pub use run::{RunSummary, run};
 pub use settings::{
     BadSettings, Cli, Command, Output, ReadFlags, ReadSettings, RetryFlags, RetrySettings,

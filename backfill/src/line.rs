@@ -10,6 +10,7 @@ use codec::source::{self, SourceError};
 use crate::{
     action::{append_number, append_string},
     document::Document,
+    rewrite::Rewritten,
 };
 
 /// Where a document is from.
@@ -41,25 +42,7 @@ impl LinePlace {
         let start = out.len();
         out.extend_from_slice(&self.begin);
         append_string(document.id, out);
-        if let Some(doc_type) = document.doc_type.or(self.doc_type.as_deref()) {
-            out.extend_from_slice(b",\"_type\":");
-            append_string(doc_type, out);
-        }
-        if let Some(routing) = document.routing {
-            out.extend_from_slice(b",\"_routing\":");
-            append_string(routing, out);
-        }
-        let mut number = |name: &[u8], value: Option<i64>| {
-            let Some(value) = value else { return };
-            out.extend_from_slice(name);
-            if value < 0 {
-                out.push(b'-');
-            }
-            append_number(value.unsigned_abs(), out);
-        };
-        number(b",\"_version\":", document.version);
-        number(b",\"_seq_no\":", document.sequence.map(|(seq_no, _)| seq_no));
-        number(b",\"_primary_term\":", document.sequence.map(|(_, term)| term));
+        self.append_facts(document, document.routing, out);
         out.extend_from_slice(b",\"_source\":");
         let begin = out.len();
         let mut appended = source::append(document.source, limits, out).map(drop);
@@ -78,5 +61,46 @@ impl LinePlace {
         }
         out.extend_from_slice(b"}\n");
         Ok(())
+    }
+
+    /// Appends the line of a document that rules have changed.
+    pub(crate) fn append_rewritten(
+        &self,
+        shard: u32,
+        document: &Document<'_>,
+        rewritten: &Rewritten,
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(b"{\"_index\":");
+        append_string(&rewritten.index, out);
+        out.extend_from_slice(format!(",\"_shard\":{shard},\"_id\":").as_bytes());
+        append_string(&rewritten.id, out);
+        self.append_facts(document, rewritten.routing.as_deref(), out);
+        out.extend_from_slice(b",\"_source\":");
+        out.extend_from_slice(&rewritten.source);
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// What there is between id and source.
+    fn append_facts(&self, document: &Document<'_>, routing: Option<&str>, out: &mut Vec<u8>) {
+        if let Some(doc_type) = document.doc_type.or(self.doc_type.as_deref()) {
+            out.extend_from_slice(b",\"_type\":");
+            append_string(doc_type, out);
+        }
+        if let Some(routing) = routing {
+            out.extend_from_slice(b",\"_routing\":");
+            append_string(routing, out);
+        }
+        let mut number = |name: &[u8], value: Option<i64>| {
+            let Some(value) = value else { return };
+            out.extend_from_slice(name);
+            if value < 0 {
+                out.push(b'-');
+            }
+            append_number(value.unsigned_abs(), out);
+        };
+        number(b",\"_version\":", document.version);
+        number(b",\"_seq_no\":", document.sequence.map(|(seq_no, _)| seq_no));
+        number(b",\"_primary_term\":", document.sequence.map(|(_, term)| term));
     }
 }

@@ -4,8 +4,8 @@ use std::{fmt::Display, io::Write as _, process::ExitCode};
 
 use backfill::{
     BadSettings, Cli, Command, Output, PrintError, ReadError, ReadSettings, Report, RetryRunError,
-    RetrySettings, RunError, RunSettings, StatusSettings, SweepError, failed::FailedError, read,
-    retry, run, send::SendError, status, watch,
+    RetrySettings, RewriteError, RunError, RunSettings, StatusSettings, SweepError,
+    failed::FailedError, read, retry, run, send::SendError, status, watch,
 };
 use clap::Parser as _;
 use serde::Serialize;
@@ -115,6 +115,7 @@ fn print_documents(settings: ReadSettings) -> Exit {
                 PrintError::Snapshot(error) => of_snapshot(error),
                 PrintError::Output(_) => Exit::TryAgain,
                 PrintError::Selection(_) => Exit::Config,
+                PrintError::Rules(error) => of_rules(error),
             },
         ),
     }
@@ -202,6 +203,13 @@ fn of_failed(error: &FailedError) -> Exit {
     }
 }
 
+fn of_rules(error: &RewriteError) -> Exit {
+    match error {
+        RewriteError::Thread(_) => Exit::TryAgain,
+        RewriteError::Hung { .. } => Exit::Config,
+    }
+}
+
 fn of_send(error: &SendError) -> Exit {
     match error {
         SendError::Credentials { .. } | SendError::Unexpected { .. } => Exit::Config,
@@ -225,6 +233,7 @@ fn of_run(error: &RunError) -> Exit {
         RunError::Sweep(SweepError::Refused { .. }) => Exit::Data,
         RunError::Send(error) => of_send(error),
         RunError::Failed(error) => of_failed(error),
+        RunError::Rules(error) => of_rules(error),
         RunError::Stopped => Exit::TryAgain,
         RunError::Lease(_) | RunError::Task(_) => Exit::Bug,
     }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, Write},
+    sync::Arc,
 };
 
 use converge::Selection;
@@ -13,6 +14,7 @@ use thiserror::Error;
 use crate::{
     document::Entry,
     line::LinePlace,
+    rewrite::{Candidate, RewriteError, Rewriter, Verdict},
     segment::Segment,
     settings::ReadSettings,
     shard::{ReadError, Shard},
@@ -25,8 +27,10 @@ const OUTPUT: usize = 256 << 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSummary {
     pub documents: u64,
-    /// Documents that are there and couldn't be read.
+    /// Documents that are there and couldn't be read, or that the rules fail on.
     pub failed: u64,
+    /// Documents that the rules leave out.
+    pub dropped: u64,
     /// Indices, shards and segments that couldn't be read, or not to their end: each with the reason.
     pub unread: Vec<String>,
     /// Asked to stop before the end.
@@ -52,6 +56,9 @@ impl fmt::Display for ReadSummary {
             self.failed,
             self.unread.len()
         )?;
+        if self.dropped > 0 {
+            write!(f, " dropped={}", self.dropped)?;
+        }
         if self.stopped {
             write!(f, " (stopped before the end)")?;
         }
@@ -68,6 +75,8 @@ pub enum PrintError {
     Output(#[from] io::Error),
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Rules(#[from] RewriteError),
 }
 
 /// `--index` names something that can't be taken.
@@ -191,14 +200,19 @@ impl<W: Write> Reader<'_, W> {
             doc_type(&index.metadata),
             is_lenient(&index.metadata),
         );
+        let mut rewriter = self.settings.rules.as_ref().map(|rules| {
+            let (doc_type, limits) = (doc_type(&index.metadata), self.settings.source.clone());
+            Rewriter::new(Arc::clone(rules), shard.index(), doc_type, limits)
+        });
         for ordinal in 0..shard.commit().segments.len() as u32 {
             if self.is_stopped() {
                 break;
             }
-            match self.segment(shard, ordinal, &place).await {
+            match self.segment(shard, ordinal, &place, rewriter.as_mut()).await {
                 Ok(()) => {}
                 Err(SegmentError::Read(error)) => self.skip(error)?,
                 Err(SegmentError::Output(error)) => return Err(error.into()),
+                Err(SegmentError::Rules(error)) => return Err(error.into()),
             }
         }
         Ok(())
@@ -209,14 +223,19 @@ impl<W: Write> Reader<'_, W> {
         shard: &Shard,
         ordinal: u32,
         place: &LinePlace,
+        mut rewriter: Option<&mut Rewriter>,
     ) -> Result<(), SegmentError> {
         let mut segment = Segment::open(shard, ordinal, None).await?;
         let limits = &self.settings.source;
         while segment.advance(shard).await? {
             let (lines, summary) = (&mut self.lines, &mut self.summary);
+            let mut candidates = Vec::new();
             segment.each(|_, entry| {
                 let (id, why) = match entry {
                     Entry::Deleted | Entry::Nested => return,
+                    Entry::Document(document) if rewriter.is_some() => {
+                        return candidates.push(Candidate::new(&document));
+                    }
                     Entry::Document(document) => match place.append(&document, limits, lines) {
                         Ok(()) => {
                             summary.documents += 1;
@@ -230,12 +249,60 @@ impl<W: Write> Reader<'_, W> {
                 let (index, shard) = (shard.index(), shard.number());
                 tracing::warn!(index, shard, ordinal, id, why, "a document can't be read");
             });
+            if let Some(rewriter) = rewriter.as_mut() {
+                self.rewritten(shard, place, rewriter, candidates).await?;
+            }
             if self.lines.len() >= OUTPUT {
                 self.flush()?;
             }
             if self.is_stopped() {
                 return Ok(());
             }
+        }
+        Ok(())
+    }
+
+    /// Prints what the rules make of documents, as `backfill run` would send it.
+    async fn rewritten(
+        &mut self,
+        shard: &Shard,
+        place: &LinePlace,
+        rewriter: &mut Rewriter,
+        candidates: Vec<Candidate>,
+    ) -> Result<(), RewriteError> {
+        let candidates: Arc<[Candidate]> = candidates.into();
+        let verdicts = rewriter.apply(Arc::clone(&candidates)).await?;
+        for (candidate, verdict) in candidates.iter().zip(verdicts) {
+            let document = candidate.document();
+            let limits = &self.settings.source;
+            let why = match verdict {
+                Verdict::Untouched => match place.append(&document, limits, &mut self.lines) {
+                    Ok(()) => None,
+                    Err(error) => Some(error.to_string()),
+                },
+                Verdict::Changed(rewritten, _) => {
+                    place.append_rewritten(shard.number(), &document, &rewritten, &mut self.lines);
+                    None
+                }
+                Verdict::Dropped => {
+                    self.summary.dropped += 1;
+                    continue;
+                }
+                Verdict::Failed(why) | Verdict::Unreadable(why) => Some(why),
+            };
+            let Some(why) = why else {
+                self.summary.documents += 1;
+                continue;
+            };
+            self.summary.failed += 1;
+            let (index, shard, id) = (shard.index(), shard.number(), document.id);
+            tracing::warn!(
+                index,
+                shard,
+                id,
+                why,
+                "a document can't be read, or not through the rules"
+            );
         }
         Ok(())
     }
@@ -248,7 +315,7 @@ impl<W: Write> Reader<'_, W> {
 }
 
 /// The type of documents that have none stored: Elasticsearch 6 keeps it in the mapping alone.
-fn doc_type(index: &IndexMetadata) -> Option<String> {
+pub(crate) fn doc_type(index: &IndexMetadata) -> Option<String> {
     let has_types =
         index.created.is_some_and(|by| by.flavour == Flavour::Elasticsearch && by.major < 7);
     match index.mappings.as_slice() {
@@ -265,6 +332,13 @@ fn is_lenient(index: &IndexMetadata) -> bool {
 enum SegmentError {
     Read(ReadError),
     Output(io::Error),
+    Rules(RewriteError),
+}
+
+impl From<RewriteError> for SegmentError {
+    fn from(error: RewriteError) -> Self {
+        Self::Rules(error)
+    }
 }
 
 impl From<ReadError> for SegmentError {

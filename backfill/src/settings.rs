@@ -3,8 +3,11 @@
 mod flags;
 mod run;
 
+use std::{path::Path, sync::Arc};
+
 use codec::source;
 
+use rules::Rules;
 use settings::{SettingsError, Size, layered};
 use snapshot::{Location, Settings as RepositorySettings};
 
@@ -37,6 +40,8 @@ pub struct ReadSettings {
     pub limits: shard::Limits,
     /// Bounds on one document's source.
     pub source: source::Limits,
+    /// What each document goes through first.
+    pub rules: Option<Arc<Rules>>,
     pub log_level: String,
 }
 
@@ -49,6 +54,7 @@ impl ReadSettings {
             indices: Vec::new(),
             limits: shard::Limits::default(),
             source: source::Limits::default(),
+            rules: None,
             log_level: "info".into(),
         }
     }
@@ -91,11 +97,24 @@ impl ReadSettings {
             settings.limits.chunk = bytes;
             settings.source.output = bytes;
         }
+        if let Some(path) = &flags.rules {
+            settings.rules = Some(Arc::new(rules(path)?));
+        }
         if let Some(level) = &flags.log_level {
             settings.log_level.clone_from(level);
         }
         Ok(settings)
     }
+}
+
+/// Reads rules; the files that they name are beside theirs.
+fn rules(path: &Path) -> Result<Rules, BadSettings> {
+    let wrong = |why: String| refuse("rules", &path.display().to_string(), why);
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut read =
+        |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
+    Rules::parse(&text, &mut read).map_err(|error| wrong(error.to_string()))
 }
 
 pub(crate) fn refuse(flag: &'static str, value: &str, why: impl ToString) -> BadSettings {

@@ -115,6 +115,12 @@ impl Targets {
         self.plans.get(index).ok_or_else(|| TargetError::Unplanned(index.to_owned()))
     }
 
+    /// The name of an index, of whichever plan, that documents are written to.
+    pub(crate) fn written(&self, name: &str) -> Option<&str> {
+        let plans = self.plans.values().filter(|plan| !plan.is_superseded());
+        plans.flat_map(IndexPlan::indices).find(|index| *index == name)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.plans.is_empty()
     }

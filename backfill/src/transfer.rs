@@ -176,7 +176,7 @@ impl Transfer<'_> {
         };
         let mut from = self.lease.position();
         let first = from.map_or(unit.segments.start, |from| from.segment);
-        let mut batches = Batches::new(plan, settings.versioning, &settings.read.source);
+        let mut batches = Batches::new(plan, &self.context.targets, settings);
         let mut damaged = Vec::new();
         for ordinal in first..unit.segments.end {
             let at = from.take().filter(|from| from.segment == ordinal);
@@ -217,6 +217,7 @@ impl Transfer<'_> {
         let mut segment = Segment::open(shard, ordinal, from).await?;
         while segment.advance(shard).await? {
             segment.each(|position, entry| batches.add(position, entry));
+            batches.apply_rules().await.map_err(RunError::from)?;
             if batches.is_full(self.context.sender.batch_bytes()) {
                 self.send(batches.take(), plan, shard).await?;
             }
@@ -289,10 +290,12 @@ impl Transfer<'_> {
         }
         for unread in &unread {
             let origin = origin(shard, unread.place)?;
-            self.failed
-                .unreadable(origin, unread.id.as_deref(), &unread.why, now)
-                .await
-                .map_err(RunError::from)?;
+            let (id, why) = (unread.id.as_deref(), unread.why.as_str());
+            let kept = match unread.is_ruled_out {
+                true => self.failed.ruled_out(origin, id, why, now).await,
+                false => self.failed.unreadable(origin, id, why, now).await,
+            };
+            kept.map_err(RunError::from)?;
         }
         self.failed.flush().await.map_err(RunError::from)?;
         self.context.progress.add(&accounts);

@@ -109,6 +109,22 @@ impl FailedWriter {
         self.push(&document).await
     }
 
+    /// Keeps the place of a document that the user's rules gave nothing for that could be sent.
+    ///
+    /// # Errors
+    /// As [`FailedWriter::refused`].
+    pub async fn ruled_out(
+        &mut self,
+        origin: Origin<'_>,
+        id: Option<&str>,
+        reason: &str,
+        at: jiff::Timestamp,
+    ) -> Result<(), FailedError> {
+        let (id, reason, class) = (id.map(str::to_owned), reason.to_owned(), Class::Rule);
+        let document = FailedDocument { id, reason, class, ..self.blank(origin, at) };
+        self.push(&document).await
+    }
+
     /// Keeps a document.
     ///
     /// # Errors

@@ -18,11 +18,13 @@ pub enum Class {
     IndexMissing,
     /// It couldn't be read from the snapshot.
     Unreadable,
+    /// A rule that the user wrote failed on it, or gives what can't be written.
+    Rule,
     Other,
 }
 
 impl Class {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Mapping,
         Self::Malformed,
         Self::TooLarge,
@@ -30,6 +32,7 @@ impl Class {
         Self::IndexClosed,
         Self::IndexMissing,
         Self::Unreadable,
+        Self::Rule,
         Self::Other,
     ];
 
@@ -42,6 +45,7 @@ impl Class {
             Self::IndexClosed => "index_closed",
             Self::IndexMissing => "index_missing",
             Self::Unreadable => "unreadable",
+            Self::Rule => "rule",
             Self::Other => "other",
         }
     }

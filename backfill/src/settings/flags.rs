@@ -69,6 +69,9 @@ pub struct ReadFlags {
     /// Longest document, and longest run of documents that were compressed together
     #[arg(long, value_name = "SIZE")]
     pub document_limit: Option<Size>,
+    /// Rules in jq or JavaScript that each document goes through first, YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// YAML file with any of these settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]

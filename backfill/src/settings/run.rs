@@ -202,10 +202,13 @@ impl RunSettings {
             ("recovery-source", self.recovery_source.to_string()),
             ("accept-refused", self.accept_refused.to_string()),
         ];
+        // By what they say, not by where they are.
+        let rules = self.read.rules.as_ref().map(|rules| ("rules", rules.fingerprint()));
+        let others = others.into_iter().chain(rules);
         Agreed {
             repository: self.read.repository.location.to_string(),
             snapshot: self.read.snapshot.clone(),
-            others: others.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            others: others.map(|(name, value)| (name.to_owned(), value)).collect(),
         }
     }
 }

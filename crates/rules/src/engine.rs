@@ -1,6 +1,6 @@
 //! Rules, compiled, and applied to one message after the other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jaq_json::Val;
 use thiserror::Error;
@@ -104,7 +104,8 @@ impl Engine {
     /// [`RuleError`]: it concerns this message alone, and the engine is as good as before.
     pub fn apply(&mut self, message: &[u8]) -> Result<Applied, RuleError> {
         let mut messages = vec![Message::Text(message)];
-        let last = apply(&mut self.rules, &mut messages, &self.limits)?;
+        let until = Instant::now().checked_add(self.limits.time);
+        let last = apply(&mut self.rules, &mut messages, &self.limits, until)?;
         if let [Message::Text(_)] = messages.as_slice() {
             return Ok(Applied::Untouched);
         }
@@ -158,6 +159,7 @@ fn apply(
     rules: &mut [Compiled],
     messages: &mut Vec<Message<'_>>,
     limits: &Limits,
+    until: Option<Instant>,
 ) -> Result<Option<String>, RuleError> {
     let mut last = None;
     for rule in rules {
@@ -166,18 +168,18 @@ fn apply(
             match rule {
                 Compiled::Step(place, language) => {
                     let fail = |why| RuleError { rule: place.clone(), why };
-                    let outputs = language.run(&message, limits).map_err(fail)?;
+                    let outputs = language.run(&message, limits, until).map_err(fail)?;
                     made.extend(outputs.into_iter().map(Message::Value));
                     last = Some(place.clone());
                 }
                 Compiled::When(place, test, rules) => {
                     let fail = |why| RuleError { rule: place.clone(), why };
-                    if !test.holds(&message, limits).map_err(fail)? {
+                    if !test.holds(&message, limits, until).map_err(fail)? {
                         made.push(message);
                         continue;
                     }
                     let mut under = vec![message];
-                    last = apply(rules, &mut under, limits)?.or(last);
+                    last = apply(rules, &mut under, limits, until)?.or(last);
                     made.append(&mut under);
                 }
             }
@@ -201,11 +203,16 @@ impl Compiled {
 
 impl Language {
     /// The messages that become of one; `null` is none.
-    fn run(&mut self, message: &Message<'_>, limits: &Limits) -> Result<Vec<Val>, Why> {
+    fn run(
+        &mut self,
+        message: &Message<'_>,
+        limits: &Limits,
+        until: Option<Instant>,
+    ) -> Result<Vec<Val>, Why> {
         let input = message.value()?;
         let mut outputs = match self {
-            Self::Jq(jq) => jq.run(input, limits)?,
-            Self::JavaScript(script) => match script.call(&input)? {
+            Self::Jq(jq) => jq.run(input, limits, until)?,
+            Self::JavaScript(script) => match script.call(&input, until)? {
                 Val::Arr(items) => items.iter().cloned().collect(),
                 other => vec![other],
             },
@@ -219,10 +226,15 @@ impl Language {
 }
 
 impl Test {
-    fn holds(&mut self, message: &Message<'_>, limits: &Limits) -> Result<bool, Why> {
+    fn holds(
+        &mut self,
+        message: &Message<'_>,
+        limits: &Limits,
+        until: Option<Instant>,
+    ) -> Result<bool, Why> {
         match self {
             Self::JmesPath(predicate) => predicate.holds(message, limits.memory),
-            Self::JavaScript(script) => match script.call(&message.value()?)? {
+            Self::JavaScript(script) => match script.call(&message.value()?, until)? {
                 Val::Bool(holds) => Ok(holds),
                 other => Err(Why::Failed(format!("a condition gave {}", kind(&other)))),
             },

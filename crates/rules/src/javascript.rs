@@ -5,7 +5,7 @@
 
 mod values;
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Instant};
 
 use jaq_json::Val;
 use rquickjs::{
@@ -55,12 +55,14 @@ struct Engine {
 impl JavaScript {
     pub(crate) fn new(script: Script, limits: Limits) -> Result<Self, String> {
         let mut made = Self { script, limits, watch: Rc::default(), engine: None };
-        made.engine = Some(made.start().map_err(|why| why.to_string())?);
+        made.engine = Some(
+            made.start(Instant::now().checked_add(limits.time)).map_err(|why| why.to_string())?,
+        );
         Ok(made)
     }
 
-    fn start(&self) -> Result<Engine, Why> {
-        self.watch.start(self.limits.time, usize::MAX);
+    fn start(&self, until: Option<Instant>) -> Result<Engine, Why> {
+        self.watch.start(until, usize::MAX);
         let broken = |error: rquickjs::Error| match error {
             rquickjs::Error::Allocation => Why::Memory(self.limits.memory),
             error => Why::Failed(error.to_string()),
@@ -93,16 +95,16 @@ impl JavaScript {
     }
 
     /// Calls the script with a message.
-    pub(crate) fn call(&mut self, message: &Val) -> Result<Val, Why> {
+    pub(crate) fn call(&mut self, message: &Val, until: Option<Instant>) -> Result<Val, Why> {
         let is_fresh = self.engine.is_none();
-        let result = self.call_once(message);
+        let result = self.call_once(message, until);
         if let Err(Why::Time(_) | Why::Memory(_)) = result {
             self.engine = None;
         }
         match result {
             // What the script had kept of other messages may have been too much.
             Err(Why::Memory(_)) if !is_fresh => {
-                let again = self.call_once(message);
+                let again = self.call_once(message, until);
                 if again.is_err() {
                     self.engine = None;
                 }
@@ -112,12 +114,12 @@ impl JavaScript {
         }
     }
 
-    fn call_once(&mut self, message: &Val) -> Result<Val, Why> {
+    fn call_once(&mut self, message: &Val, until: Option<Instant>) -> Result<Val, Why> {
         let engine = match self.engine.take() {
             Some(engine) => engine,
-            None => self.start()?,
+            None => self.start(until)?,
         };
-        self.watch.start(self.limits.time, usize::MAX);
+        self.watch.start(until, usize::MAX);
         let result = engine.context.with(|ctx| {
             let lost = |error: rquickjs::Error| Why::Failed(error.to_string());
             let function = engine.function.clone().restore(&ctx).map_err(lost)?;

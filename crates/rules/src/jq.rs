@@ -4,6 +4,8 @@
 //! definition, a fold's update) first asks the [`Watch`]: the program's syntax tree and those of the library are
 //! rewritten so. What one built-in function does with one value is not interrupted.
 
+use std::time::Instant;
+
 use jaq_core::{
     Bind, Compiler, Ctx, Error, Exn, Native, RunPtr, Vars,
     box_iter::box_once,
@@ -90,8 +92,13 @@ impl Jq {
     }
 
     /// What the program makes of a value.
-    pub(crate) fn run(&self, input: Val, limits: &Limits) -> Result<Vec<Val>, Why> {
-        WATCH.with(|watch| watch.start(limits.time, limits.stack));
+    pub(crate) fn run(
+        &self,
+        input: Val,
+        limits: &Limits,
+        until: Option<Instant>,
+    ) -> Result<Vec<Val>, Why> {
+        WATCH.with(|watch| watch.start(until, limits.stack));
         let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([]));
         let mut outputs = Vec::new();
         let mut failed = None;

@@ -1,9 +1,6 @@
 //! How long a rule has run, and how deep it is in the stack.
 
-use std::{
-    cell::Cell,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, time::Instant};
 
 /// Questions between two looks at the clock.
 const LOOK: u32 = 64;
@@ -27,8 +24,9 @@ pub(crate) enum Over {
 }
 
 impl Watch {
-    pub(crate) fn start(&self, time: Duration, stack: usize) {
-        self.until.set(Instant::now().checked_add(time));
+    /// `until`: `None` is for ever.
+    pub(crate) fn start(&self, until: Option<Instant>, stack: usize) {
+        self.until.set(until);
         self.asked.set(0);
         self.base.set(here());
         self.stack.set(stack);
