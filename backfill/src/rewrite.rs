@@ -74,6 +74,7 @@ pub(crate) struct Rewriter {
     limits: source::Limits,
     thread: Option<threads::Sender<Job>>,
     left: u32,
+    grace: Duration,
 }
 
 /// What all documents of an index have in common.
@@ -126,7 +127,7 @@ impl Rewriter {
         limits: source::Limits,
     ) -> Self {
         let place = Arc::new(Place { index: index.to_owned(), doc_type });
-        Self { rules, place, limits, thread: None, left: 0 }
+        Self { rules, place, limits, thread: None, left: 0, grace: GRACE }
     }
 
     /// One verdict for each document, in their order.
@@ -140,7 +141,7 @@ impl Rewriter {
         let mut done = Vec::with_capacity(documents.len());
         while done.len() < documents.len() {
             let mut verdicts = self.begin(Arc::clone(&documents), done.len())?;
-            let patience = self.rules.limits().time.saturating_add(GRACE);
+            let patience = self.rules.limits().time.saturating_add(self.grace);
             let why = loop {
                 match tokio::time::timeout(patience, verdicts.recv()).await {
                     Ok(Some(verdict)) => done.push(verdict),
@@ -239,5 +240,76 @@ fn judge(
             )),
         },
         Err(error) => Verdict::Failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rewriter(rules: &serde_json::Value) -> Rewriter {
+        let rules = Rules::parse(&rules.to_string(), &mut |name| Err(name.into())).unwrap();
+        Rewriter::new(Arc::new(rules), "i", None, source::Limits::default())
+    }
+
+    fn candidates(sources: &[&str]) -> Arc<[Candidate]> {
+        let document = |(number, source): (usize, &&str)| {
+            let id = number.to_string();
+            let (number, source) = (number as u32, source.as_bytes());
+            let (doc_type, routing, version, sequence) = (None, None, None, None);
+            let id = id.as_str();
+            Candidate::new(&Document { number, id, doc_type, routing, version, sequence, source })
+        };
+        sources.iter().enumerate().map(document).collect()
+    }
+
+    #[tokio::test]
+    async fn sources_that_are_no_strict_json_are_made_so_for_a_rule() {
+        let mut rewriter = rewriter(&json!([{"when": "document.n", "jq": ".document.m = 1"}]));
+        let sources = candidates(&[
+            r#"{"n":1,"n":2}"#,
+            r#"{n:1.0} "#,
+            "{\"n\":\n 3}",
+            r#"{"a":1,"a":2}"#,
+            "{\"n\":",
+        ]);
+        let verdicts = rewriter.apply(Arc::clone(&sources)).await.unwrap();
+        let shown = |verdict: &Verdict| match verdict {
+            Verdict::Changed(rewritten, changes) => {
+                let source = String::from_utf8(rewritten.source.to_vec()).unwrap();
+                let changes: Vec<&str> = changes.iter().map(|change| change.label()).collect();
+                format!("{source} {}", changes.join(","))
+            }
+            Verdict::Untouched => "untouched".into(),
+            other => format!("{other:?}"),
+        };
+        let shown: Vec<String> = verdicts.iter().map(shown).collect();
+        assert!(shown[0].starts_with(r#"{"n":2,"m":1} "#) && shown[0].len() > 15, "{shown:?}");
+        assert!(shown[1].starts_with(r#"{"n":1.0,"m":1} "#) && shown[1].len() > 17, "{shown:?}");
+        assert_eq!((&*shown[2], &*shown[3]), (r#"{"n":3,"m":1} "#, "untouched"));
+        assert!(matches!(verdicts[4], Verdict::Failed(_) | Verdict::Unreadable(_)), "{shown:?}");
+    }
+
+    #[tokio::test]
+    async fn what_no_limit_ends_is_left_behind() {
+        // A search in a long text is one step to the engine.
+        let script = "() => m => {
+            if (m.document.hang) 'a'.repeat(20000000).indexOf('a'.repeat(10000000) + 'b');
+            return m;
+        }";
+        let rules = json!({"limits": {"time": "100ms"}, "rules": [{"js": script}]});
+        let mut rewriter = rewriter(&rules);
+        rewriter.grace = Duration::from_millis(200);
+        let sources = candidates(&["{}", r#"{"hang":true}"#, "{}"]);
+        let verdicts = rewriter.apply(sources).await.unwrap();
+        let [Verdict::Changed(..), Verdict::Failed(why), Verdict::Changed(..)] = &*verdicts else {
+            panic!("{verdicts:?}")
+        };
+        assert!(why.contains("left behind"), "{why}");
+        rewriter.left = MOST_LEFT - 1;
+        let hung = rewriter.apply(candidates(&[r#"{"hang":true}"#])).await.unwrap_err();
+        assert!(hung.to_string().contains("index i, the last with id 0"), "{hung}");
     }
 }
