@@ -16,7 +16,8 @@ pub struct Accounts {
     pub superseded: u64,
     /// By class.
     pub failed: BTreeMap<String, u64>,
-    /// What a segment counts that is no live document, by reason (`deleted`, `nested`).
+    /// What a segment counts that is no live document, by reason (`deleted`, `nested`), or that the user's rules
+    /// drop (`rule`).
     pub skipped: BTreeMap<String, u64>,
     /// Documents whose source the target took only after it was made strict JSON, by what was changed.
     pub repaired: BTreeMap<String, u64>,
@@ -41,7 +42,7 @@ impl Accounts {
         total(&self.failed)
     }
 
-    /// Everything that a segment counts and that has been passed: live, deleted or nested.
+    /// Everything that a segment counts and that has been passed: live, deleted, nested or dropped.
     pub fn passed(&self) -> u64 {
         self.read.saturating_add(total(&self.skipped))
     }

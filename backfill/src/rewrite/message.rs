@@ -8,6 +8,8 @@
 //! `_index` and `_type` are the source's. What there isn't is left out. Of what comes back, `operation` and
 //! `document` count.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -25,6 +27,8 @@ pub(crate) struct Rewritten {
     pub(crate) index: String,
     pub(crate) id: String,
     pub(crate) routing: Option<String>,
+    /// What a script asks for that was written for a data stream.
+    pub(crate) op_type: Option<String>,
     /// One line, an object.
     pub(crate) source: Bytes,
 }
@@ -71,13 +75,15 @@ struct Message<'m> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Operation {
     _index: String,
     _id: String,
     routing: Option<String>,
+    op_type: Option<String>,
     #[serde(rename = "_type")]
     _doc_type: Option<IgnoredAny>,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
 }
 
 impl Rewritten {
@@ -85,13 +91,18 @@ impl Rewritten {
     pub(super) fn read(message: &[u8]) -> Result<Self, String> {
         let message: Message<'_> = serde_json::from_slice(message)
             .map_err(|error| format!("the rules gave no document: {error}"))?;
-        let Operation { _index: index, _id: id, routing, .. } = message.operation;
+        let Operation { _index: index, _id: id, routing, op_type, others, .. } = message.operation;
         let document = message.document.get();
         let refuse = |why: &str| Err(format!("the rules gave no document: {why}"));
         match message.operation_type.as_deref() {
             None | Some("index") => {}
             Some("delete") => return refuse("a rule can't delete one; it drops it by giving null"),
             Some(_) => return refuse("operation_type can only be index"),
+        }
+        if let Some(name) = others.keys().next() {
+            return refuse(&format!(
+                "a rule can't set `{name}` of an operation (versions are what --versioning says)"
+            ));
         }
         if !document.starts_with('{') {
             return refuse("`document` is no object");
@@ -100,7 +111,13 @@ impl Rewritten {
             return refuse("`_id` must have 1 to 512 bytes");
         }
         let routing = routing.filter(|routing| !routing.is_empty());
-        Ok(Self { index, id, routing, source: Bytes::copy_from_slice(document.as_bytes()) })
+        Ok(Self {
+            index,
+            id,
+            routing,
+            op_type,
+            source: Bytes::copy_from_slice(document.as_bytes()),
+        })
     }
 }
 
@@ -141,6 +158,7 @@ mod tests {
                 index: "i".into(),
                 id: "a\"b".into(),
                 routing: Some("r".into()),
+                op_type: None,
                 source: Bytes::from_static(br#"{"n":1.0}"#)
             }
         );
@@ -161,7 +179,7 @@ mod tests {
             (&long, "1 to 512"),
             (
                 r#"{"operation":{"_index":"i","_id":"1","version":3},"document":{}}"#,
-                "unknown field `version`",
+                "can't set `version`",
             ),
             (
                 r#"{"operation_type":"delete","operation":{"_index":"i","_id":"1"},"document":{}}"#,

@@ -193,6 +193,12 @@ impl<'p> Batches<'p> {
 
     /// Where a document goes that a rule has seen; `planned`, unless the rule names another index.
     fn index_by_rule(&self, rewritten: &Rewritten, planned: &'p str) -> Result<&'p str, String> {
+        let planned_type = if self.plan.is_stream() { "create" } else { "index" };
+        if let Some(op_type) = rewritten.op_type.as_deref().filter(|asked| *asked != planned_type) {
+            return Err(format!(
+                "a rule asks for op_type {op_type}, and it is {planned_type} here"
+            ));
+        }
         let wanted = rewritten.index.as_str();
         if wanted == self.plan.source.metadata.name || wanted == planned {
             return Ok(planned);
