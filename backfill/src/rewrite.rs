@@ -26,6 +26,8 @@ pub(crate) use message::Rewritten;
 const STACK: usize = 4 << 20;
 /// What a rule may be late, when it has to wait for a core.
 const GRACE: Duration = Duration::from_secs(30);
+/// It is waited for in so many parts: of a pause of the whole process, the thread's too, one part is noticed.
+const PARTS: u32 = 30;
 /// Threads that may be left behind by one unit of work.
 const MOST_LEFT: u32 = 3;
 
@@ -142,11 +144,16 @@ impl Rewriter {
         while done.len() < documents.len() {
             let mut verdicts = self.begin(Arc::clone(&documents), done.len())?;
             let patience = self.rules.limits().time.saturating_add(self.grace);
+            let mut waited = 0;
             let why = loop {
-                match tokio::time::timeout(patience, verdicts.recv()).await {
-                    Ok(Some(verdict)) => done.push(verdict),
+                match tokio::time::timeout(patience / PARTS, verdicts.recv()).await {
+                    Ok(Some(verdict)) => {
+                        done.push(verdict);
+                        waited = 0;
+                    }
                     Ok(None) if done.len() == documents.len() => return Ok(done),
                     Ok(None) => break "the rules' engine broke on it; this is a bug",
+                    Err(_) if waited < PARTS => waited += 1,
                     Err(_) => break "a rule never ended, and had to be left behind",
                 }
             };

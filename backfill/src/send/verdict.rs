@@ -60,7 +60,7 @@ impl Class {
             | Self::IndexClosed
             | Self::IndexMissing
             | Self::Other => true,
-            Self::Unreadable => false,
+            Self::Unreadable | Self::Rule => false,
         }
     }
 }

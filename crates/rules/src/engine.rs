@@ -1,6 +1,6 @@
 //! Rules, compiled, and applied to one message after the other.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jaq_json::Val;
 use thiserror::Error;
@@ -12,6 +12,7 @@ use crate::{
     jq::Jq,
     message::{Message, kind, write},
     predicate::Predicate,
+    watch::cpu_time,
 };
 
 /// Compiled rules. An engine stays in the thread that made it; each thread makes its own.
@@ -65,7 +66,7 @@ pub enum Why {
     Thrown(String),
     #[error("it failed: {0}")]
     Failed(String),
-    #[error("it didn't end within {0:?} (limits.time)")]
+    #[error("it didn't end within {0:?} of CPU time (limits.time)")]
     Time(Duration),
     #[error("it wanted more than {0} bytes (limits.memory)")]
     Memory(usize),
@@ -104,7 +105,7 @@ impl Engine {
     /// [`RuleError`]: it concerns this message alone, and the engine is as good as before.
     pub fn apply(&mut self, message: &[u8]) -> Result<Applied, RuleError> {
         let mut messages = vec![Message::Text(message)];
-        let until = Instant::now().checked_add(self.limits.time);
+        let until = cpu_time().saturating_add(self.limits.time);
         let last = apply(&mut self.rules, &mut messages, &self.limits, until)?;
         if let [Message::Text(_)] = messages.as_slice() {
             return Ok(Applied::Untouched);
@@ -159,7 +160,7 @@ fn apply(
     rules: &mut [Compiled],
     messages: &mut Vec<Message<'_>>,
     limits: &Limits,
-    until: Option<Instant>,
+    until: Duration,
 ) -> Result<Option<String>, RuleError> {
     let mut last = None;
     for rule in rules {
@@ -207,7 +208,7 @@ impl Language {
         &mut self,
         message: &Message<'_>,
         limits: &Limits,
-        until: Option<Instant>,
+        until: Duration,
     ) -> Result<Vec<Val>, Why> {
         let input = message.value()?;
         let mut outputs = match self {
@@ -230,7 +231,7 @@ impl Test {
         &mut self,
         message: &Message<'_>,
         limits: &Limits,
-        until: Option<Instant>,
+        until: Duration,
     ) -> Result<bool, Why> {
         match self {
             Self::JmesPath(predicate) => predicate.holds(message, limits.memory),

@@ -5,7 +5,7 @@
 
 mod values;
 
-use std::{rc::Rc, time::Instant};
+use std::{rc::Rc, time::Duration};
 
 use jaq_json::Val;
 use rquickjs::{
@@ -17,7 +17,7 @@ use crate::{
     Limits,
     engine::Why,
     jq::short,
-    watch::{Over, Watch},
+    watch::{Over, Watch, cpu_time},
 };
 
 use values::{Reader, Writer};
@@ -56,12 +56,12 @@ impl JavaScript {
     pub(crate) fn new(script: Script, limits: Limits) -> Result<Self, String> {
         let mut made = Self { script, limits, watch: Rc::default(), engine: None };
         made.engine = Some(
-            made.start(Instant::now().checked_add(limits.time)).map_err(|why| why.to_string())?,
+            made.start(cpu_time().saturating_add(limits.time)).map_err(|why| why.to_string())?,
         );
         Ok(made)
     }
 
-    fn start(&self, until: Option<Instant>) -> Result<Engine, Why> {
+    fn start(&self, until: Duration) -> Result<Engine, Why> {
         self.watch.start(until, usize::MAX);
         let broken = |error: rquickjs::Error| match error {
             rquickjs::Error::Allocation => Why::Memory(self.limits.memory),
@@ -95,7 +95,7 @@ impl JavaScript {
     }
 
     /// Calls the script with a message.
-    pub(crate) fn call(&mut self, message: &Val, until: Option<Instant>) -> Result<Val, Why> {
+    pub(crate) fn call(&mut self, message: &Val, until: Duration) -> Result<Val, Why> {
         let is_fresh = self.engine.is_none();
         let result = self.call_once(message, until);
         if let Err(Why::Time(_) | Why::Memory(_)) = result {
@@ -114,7 +114,7 @@ impl JavaScript {
         }
     }
 
-    fn call_once(&mut self, message: &Val, until: Option<Instant>) -> Result<Val, Why> {
+    fn call_once(&mut self, message: &Val, until: Duration) -> Result<Val, Why> {
         let engine = match self.engine.take() {
             Some(engine) => engine,
             None => self.start(until)?,

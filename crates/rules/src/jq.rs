@@ -4,7 +4,7 @@
 //! definition, a fold's update) first asks the [`Watch`]: the program's syntax tree and those of the library are
 //! rewritten so. What one built-in function does with one value is not interrupted.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use jaq_core::{
     Bind, Compiler, Ctx, Error, Exn, Native, RunPtr, Vars,
@@ -96,7 +96,7 @@ impl Jq {
         &self,
         input: Val,
         limits: &Limits,
-        until: Option<Instant>,
+        until: Duration,
     ) -> Result<Vec<Val>, Why> {
         WATCH.with(|watch| watch.start(until, limits.stack));
         let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([]));

@@ -33,7 +33,7 @@ pub const DEPTH: usize = 128;
 /// What applying the rules to one message may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Wall time, for all rules together.
+    /// CPU time, for all rules together.
     pub time: Duration,
     /// Bytes of a JavaScript engine's heap, and of what a rule makes of one message.
     pub memory: usize,

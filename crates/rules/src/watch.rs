@@ -1,6 +1,8 @@
 //! How long a rule has run, and how deep it is in the stack.
 
-use std::{cell::Cell, time::Instant};
+use std::{cell::Cell, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Questions between two looks at the clock.
 const LOOK: u32 = 64;
@@ -8,7 +10,8 @@ const LOOK: u32 = 64;
 /// Set when a rule begins; asked by what it does.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    until: Cell<Option<Instant>>,
+    /// On [`cpu_time`].
+    until: Cell<Duration>,
     asked: Cell<u32>,
     /// Address of a local variable where the rule began; 0: the stack isn't watched.
     base: Cell<usize>,
@@ -24,8 +27,7 @@ pub(crate) enum Over {
 }
 
 impl Watch {
-    /// `until`: `None` is for ever.
-    pub(crate) fn start(&self, until: Option<Instant>, stack: usize) {
+    pub(crate) fn start(&self, until: Duration, stack: usize) {
         self.until.set(until);
         self.asked.set(0);
         self.base.set(here());
@@ -69,8 +71,14 @@ impl Watch {
     }
 
     fn is_late(&self) -> bool {
-        self.until.get().is_some_and(|until| Instant::now() > until)
+        cpu_time() > self.until.get()
     }
+}
+
+/// CPU time of this thread: a rule isn't late because the machine was busy, or paused.
+pub(crate) fn cpu_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// About where the stack is.

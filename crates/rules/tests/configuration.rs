@@ -46,6 +46,17 @@ rules:
 }
 
 #[test]
+fn the_example_of_the_documentation_is_valid() {
+    let page = include_str!("../../../docs/backfill.md");
+    let begin = page.find("limits: {time").unwrap();
+    let end = begin + page[begin..].find("```").unwrap();
+    let mut read = |_: &str| Ok("(bindings) => (messages) => messages".to_owned());
+    let rules = Rules::parse(&page[begin..end], &mut read).unwrap();
+    assert_eq!(rules.limits(), &rules::Limits::default());
+    assert_eq!(apply(&rules, r#"{"document":{"level":"debug"}}"#), Some(vec![]));
+}
+
+#[test]
 fn the_references_names_are_understood() {
     let rules = parse(
         r#"[{"NoopTransformerProvider": null},

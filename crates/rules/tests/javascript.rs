@@ -133,16 +133,22 @@ fn a_hostile_script_costs_its_message_and_nothing_else() {
         }
         return m;
     }";
-    let mut engine = script(hostile);
+    let mut engines = ["200ms", "20s"].map(|time| {
+        let limits = json!({"time": time, "memory": "8MiB"});
+        engine(&json!({"rules": [{"js": hostile}], "limits": limits}))
+    });
     let cases = [
         "loop", "catch", "promises", "never", "memory", "string", "typed", "stack", "regex",
         "getter", "json", "wait", "throw", "import", "proxy",
     ];
     for case in cases {
+        let [short, long] = &mut engines;
+        let engine =
+            if ["memory", "string", "typed", "stack"].contains(&case) { long } else { short };
         let began = Instant::now();
-        let failed = apply(&mut engine, &format!("{{\"do\":\"{case}\"}}"));
+        let failed = apply(engine, &format!("{{\"do\":\"{case}\"}}"));
         let took = began.elapsed();
-        assert!(took < Duration::from_secs(3), "{case}: {took:?}");
+        assert!(took < Duration::from_secs(10), "{case}: {took:?}");
         let failed = failed.unwrap_err();
         let expected = match case {
             "loop" | "catch" | "promises" | "regex" | "getter" | "proxy" => {
@@ -154,7 +160,7 @@ fn a_hostile_script_costs_its_message_and_nothing_else() {
             _ => true,
         };
         assert!(expected, "{case}: {failed}");
-        assert_eq!(apply(&mut engine, r#"{"a":1.0}"#).unwrap(), [r#"{"a":1.0}"#], "{case}");
+        assert_eq!(apply(engine, r#"{"a":1.0}"#).unwrap(), [r#"{"a":1.0}"#], "{case}");
     }
 }
 

@@ -91,7 +91,7 @@ fn a_program_without_an_end_ends() {
         let began = Instant::now();
         let failed = gives(program, "{}").unwrap_err();
         let took = began.elapsed();
-        assert!(took < Duration::from_secs(3), "{program}: {took:?}");
+        assert!(took < Duration::from_secs(10), "{program}: {took:?}");
         assert!(matches!(failed, Why::Time(_) | Why::Stack(_)), "{program}: {failed}");
     }
     for program in ["def f: 1 + f; f", "def f: [f]; f", "def f: .a, (f | f); f"] {
