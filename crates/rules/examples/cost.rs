@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let text = json!([rule]).to_string();
         let began = now();
         let rules = Rules::parse(&text, &mut |name| Err(name.into()))?;
-        let compiled = (now() - began);
+        let compiled = now() - began;
         let mut engine = Engine::new(&rules)?;
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
