@@ -46,6 +46,8 @@ pub(crate) enum Unreadable {
     Routing,
     #[error("it has no stored `_source`")]
     NoSource,
+    #[error("its stored fields take {bytes} bytes, more than is allowed; raise --document-limit")]
+    TooLong { bytes: u32 },
 }
 
 impl Unreadable {
@@ -53,7 +55,7 @@ impl Unreadable {
     pub(crate) fn class(&self) -> &'static str {
         match self {
             Self::NoSource => "no_source",
-            Self::Id(_) | Self::Fields(_) | Self::Routing => "unreadable",
+            Self::Id(_) | Self::Fields(_) | Self::Routing | Self::TooLong { .. } => "unreadable",
         }
     }
 }
@@ -66,6 +68,35 @@ pub(crate) struct Numbers {
     pub(crate) primary_term: Option<i64>,
 }
 
+/// `None`: it has none, as the children of nested fields.
+fn type_and_id<'a>(
+    stored: Stored<'a>,
+    id: &'a mut String,
+) -> Result<Option<(Option<&'a str>, &'a str)>, IdError> {
+    match (stored.id, stored.uid) {
+        (Some(stored), _) => {
+            decode_id(stored, id)?;
+            Ok(Some((None, id.as_str())))
+        }
+        (None, Some(uid)) => {
+            let (doc_type, id) = split_uid(uid)?;
+            Ok(Some((Some(doc_type), id)))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A document that is longer than is allowed, and of which only the first fields are there.
+pub(crate) fn too_long<'a>(
+    number: u32,
+    bytes: u32,
+    stored: Stored<'a>,
+    id: &'a mut String,
+) -> Entry<'a> {
+    let id = type_and_id(stored, id).ok().flatten().map(|(_, id)| id);
+    Entry::Unreadable { number, id, why: Unreadable::TooLong { bytes } }
+}
+
 /// Makes sense of stored fields. `id` is room for an id that has to be decoded; `numbers` are asked for only of
 /// a document that has them.
 pub(crate) fn entry<'a>(
@@ -75,16 +106,10 @@ pub(crate) fn entry<'a>(
     id: &'a mut String,
 ) -> Entry<'a> {
     let unreadable = |id, why| Entry::Unreadable { number, id, why };
-    let (doc_type, id) = match (stored.id, stored.uid) {
-        (Some(stored), _) => match decode_id(stored, id) {
-            Ok(()) => (None, id.as_str()),
-            Err(error) => return unreadable(None, error.into()),
-        },
-        (None, Some(uid)) => match split_uid(uid) {
-            Ok((doc_type, id)) => (Some(doc_type), id),
-            Err(error) => return unreadable(None, error.into()),
-        },
-        (None, None) => return Entry::Nested,
+    let (doc_type, id) = match type_and_id(stored, id) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Entry::Nested,
+        Err(error) => return unreadable(None, error.into()),
     };
     let Some(source) = stored.source.or(stored.recovery_source) else {
         return unreadable(Some(id), Unreadable::NoSource);

@@ -109,23 +109,24 @@ impl Segment {
     /// Hands out what the current chunk has, one entry after the other, from the first that is wanted, each
     /// with the position behind it.
     pub(crate) fn each(&mut self, mut take: impl FnMut(Position, Entry<'_>)) {
-        let file = self.stored.file();
-        for (number, fields, bytes) in self.stored.chunk().documents() {
+        let (file, format, chunk) = (self.stored.file(), self.stored.format(), self.stored.chunk());
+        let is_deleted = |number| self.live.as_ref().is_some_and(|live: &Bits| !live.get(number));
+        let after = |number| Position {
+            segment: self.ordinal,
+            document: number + 1,
+            chunk: self.chunk.document,
+            offset: self.chunk.offset,
+            checksum: self.chunk.checksum,
+        };
+        for (number, fields, bytes) in chunk.documents() {
             if number < self.wanted {
                 continue;
             }
-            let after = Position {
-                segment: self.ordinal,
-                document: number + 1,
-                chunk: self.chunk.document,
-                offset: self.chunk.offset,
-                checksum: self.chunk.checksum,
-            };
-            if self.live.as_ref().is_some_and(|live| !live.get(number)) {
+            let after = after(number);
+            if is_deleted(number) {
                 take(after, Entry::Deleted);
                 continue;
             }
-            let format = self.stored.format();
             let entry = match Stored::parse(file, format, &self.roles, fields, bytes) {
                 Ok(stored) => {
                     let numbers = || self.numbers.of(number);
@@ -137,6 +138,15 @@ impl Segment {
             };
             take(after, entry);
         }
+        let Some(long) = chunk.too_long().filter(|long| long.number >= self.wanted) else { return };
+        let entry = match is_deleted(long.number) {
+            true => Entry::Deleted,
+            false => {
+                let stored = Stored::of_beginning(format, &self.roles, long.fields, long.beginning);
+                document::too_long(long.number, long.bytes, stored, &mut self.id)
+            }
+        };
+        take(after(long.number), entry);
     }
 }
 

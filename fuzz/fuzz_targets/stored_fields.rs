@@ -56,6 +56,7 @@ fuzz_target!(|data: &[u8]| {
         if let Ok(stored) = Stored::parse("_0.fdt", &format, &roles, *fields, bytes) {
             let held = [stored.id, stored.source, stored.routing, stored.uid];
             assert!(held.iter().flatten().map(|value| value.len()).sum::<usize>() <= bytes.len());
+            assert_eq!(Stored::of_beginning(&format, &roles, *fields, bytes), stored);
         }
     }
 });
@@ -83,6 +84,8 @@ fn read(
                 all.extend(
                     documents.map(|(number, fields, bytes)| (number, fields, bytes.to_vec())),
                 );
+                let long = chunk.too_long();
+                all.extend(long.map(|long| (long.number, long.fields, long.beginning.to_vec())));
                 places.push(stored.place());
             }
             Ok(Advance::End) => return (all, places, Ok(())),

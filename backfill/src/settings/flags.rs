@@ -66,7 +66,7 @@ pub struct ReadFlags {
     /// Blocks of a file that are fetched ahead
     #[arg(long, value_name = "N")]
     pub read_ahead: Option<usize>,
-    /// Longest document, and longest run of documents that were compressed together
+    /// Longest document that is read, and longest run of documents that were compressed together
     #[arg(long, value_name = "SIZE")]
     pub document_limit: Option<Size>,
     /// Rules in jq or JavaScript that each document goes through first, YAML or JSON

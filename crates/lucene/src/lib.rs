@@ -34,7 +34,7 @@ pub use id::{IdError, decode_id, split_uid};
 pub use live::{Bits, parse_live, remove_soft_deletes};
 pub use long_file::LongFile;
 pub use segment_info::SegmentInfo;
-pub use stored::{Advance, Chunk, FieldRoles, Format, Place, Stored, StoredFields};
+pub use stored::{Advance, Chunk, FieldRoles, Format, Place, Stored, StoredFields, TooLong};
 
 /// Checks the footer of a file that is held whole: its CRC-32 over everything before it.
 pub fn check_file(file: &str, bytes: &[u8]) -> Result<(), LuceneError> {

@@ -16,7 +16,7 @@ mod ints;
 mod lz4;
 mod reader;
 
-pub use chunk::Chunk;
+pub use chunk::{Chunk, TooLong};
 pub use document::{FieldRoles, Stored};
 pub use format::Format;
 pub use reader::{Advance, Place, StoredFields};

@@ -111,6 +111,18 @@ fn fdt(codec: &str, chunks: &[Vec<Vec<u8>>]) -> Bytes {
 }
 
 fn documents(fdt: Bytes, count: u32, block: usize) -> Result<Vec<Vec<u8>>, LuceneError> {
+    Ok(documents_up_to(1 << 20, fdt, count, block)?.0)
+}
+
+/// Those that are kept within this limit, and (number, length, beginning) of the others.
+type Kept = (Vec<Vec<u8>>, Vec<(u32, u32, Vec<u8>)>);
+
+fn documents_up_to(
+    limit: usize,
+    fdt: Bytes,
+    count: u32,
+    block: usize,
+) -> Result<Kept, LuceneError> {
     let mut meta = begun("Lucene90FieldsIndexMeta");
     vint(&mut meta, CHUNK);
     let meta = sealed(meta);
@@ -118,15 +130,19 @@ fn documents(fdt: Bytes, count: u32, block: usize) -> Result<Vec<Vec<u8>>, Lucen
     assert!(Format::wants_meta("_0.fdt", begin)?);
     let format = Format::parse("_0.fdt", begin, Some(("_0.fdm", &meta)), &segment())?;
     let length = fdt.len() as u64;
-    let mut stored = StoredFields::new("_0.fdt", format, count, length, Place::BEGIN, 1 << 20);
-    let (mut rest, mut documents) = (fdt, Vec::new());
+    let mut stored = StoredFields::new("_0.fdt", format, count, length, Place::BEGIN, limit);
+    let (mut rest, mut documents, mut too_long) = (fdt, Vec::new(), Vec::new());
     loop {
         match stored.advance()? {
             Advance::Wants => stored.supply(rest.split_to(block.min(rest.len()))),
             Advance::Chunk => {
-                documents.extend(stored.chunk().documents().map(|(.., bytes)| bytes.to_vec()));
+                let chunk = stored.chunk();
+                documents.extend(chunk.documents().map(|(.., bytes)| bytes.to_vec()));
+                let long = chunk.too_long();
+                too_long
+                    .extend(long.map(|long| (long.number, long.bytes, long.beginning.to_vec())));
             }
-            Advance::End => return Ok(documents),
+            Advance::End => return Ok((documents, too_long)),
         }
     }
 }
@@ -157,6 +173,44 @@ fn documents_come_back_from_each_codec() {
             let read = documents(fdt(codec, &chunks()), expected.len() as u32, block).unwrap();
             assert_eq!(read, expected, "{codec} {block}");
         }
+    }
+}
+
+#[test]
+fn a_document_that_is_too_long_is_passed_by_and_the_others_are_read() {
+    const LIMIT: usize = 6 * CHUNK;
+    let document = |number: usize, length: usize| -> Vec<u8> {
+        (0..length).map(|at| (at * 7 / 3 + number) as u8).collect()
+    };
+    let chunks = vec![
+        vec![document(0, 300), document(1, 800), document(2, 9_999)],
+        vec![document(3, 20_000)],
+        vec![document(4, 700), document(5, LIMIT - 700)],
+        vec![document(6, 10)],
+    ];
+    let long = [(2, &chunks[0][2]), (3, &chunks[1][0])];
+    let whole: Vec<Vec<u8>> = chunks.concat().into_iter().filter(|of| of.len() < LIMIT).collect();
+    for codec in CODECS {
+        let file = fdt(codec, &chunks);
+        for block in [1, 100, usize::MAX] {
+            let (read, passed) = documents_up_to(LIMIT, file.clone(), 7, block).unwrap();
+            assert_eq!(read, whole, "{codec} {block}");
+            assert_eq!(passed.len(), long.len());
+            for ((number, bytes, beginning), (expected, document)) in passed.into_iter().zip(long) {
+                assert_eq!((number, bytes as usize), (expected, document.len()));
+                assert!(beginning.len() >= 2048 && document.starts_with(&beginning));
+            }
+        }
+        // Nothing of the damage in what is passed by goes unseen.
+        for at in (0..file.len()).step_by(97) {
+            let mut bad = file.to_vec();
+            bad[at] ^= 1 << (at % 8);
+            assert!(documents_up_to(LIMIT, bad.into(), 7, usize::MAX).is_err(), "{codec} {at}");
+            assert!(documents_up_to(LIMIT, file.slice(..at), 7, 100).is_err(), "{codec} {at}");
+        }
+        // A chunk that isn't cut into units can't be passed by.
+        let error = documents_up_to(CHUNK - 1, file, 7, usize::MAX).unwrap_err();
+        assert!(matches!(error, LuceneError::TooLarge { .. }), "{error}");
     }
 }
 

@@ -106,6 +106,14 @@ impl<'a> Stored<'a> {
         }
     }
 
+    /// What is whole in the beginning of a document that is too long.
+    pub fn of_beginning(format: &Format, roles: &FieldRoles, fields: u32, bytes: &'a [u8]) -> Self {
+        let mut stored = Self::default();
+        // It ends where there is no more of it.
+        let _ = stored.read(&mut Input::new("", bytes), format, roles, fields);
+        stored
+    }
+
     #[inline]
     fn read(
         &mut self,

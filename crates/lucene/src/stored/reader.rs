@@ -70,8 +70,8 @@ pub struct StoredFields {
 }
 
 impl StoredFields {
-    /// `length` is the file's; bytes are expected from `place.offset` on. A chunk that decompresses to more than
-    /// `limit` bytes is an error.
+    /// `length` is the file's; bytes are expected from `place.offset` on. Of a chunk that decompresses to more than
+    /// `limit` bytes the last document is passed by, see [`Chunk::too_long`]; where that can't be done, it is an error.
     pub fn new(
         file: impl Into<String>,
         format: Format,
@@ -150,12 +150,18 @@ impl StoredFields {
                 documents: self.documents,
                 limit: self.limit,
             };
-            let read =
-                self.decoded.read(&mut input, &self.format, &mut self.decompressor, &expected);
+            let (format, decompressor) = (&self.format, &mut self.decompressor);
+            let read = match self.decoded.is_passing() {
+                true => self.decoded.pass(&mut input, format, decompressor),
+                false => self.decoded.read(&mut input, format, decompressor, &expected),
+            };
             let (taken, had) = (input.at(), bytes.len());
             match read {
                 Ok(()) => {
                     self.consume(taken);
+                    if self.decoded.is_passing() {
+                        continue;
+                    }
                     self.place.document += self.decoded.documents();
                     return Ok(Advance::Chunk);
                 }
