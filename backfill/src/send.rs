@@ -9,7 +9,7 @@
 //! | answer | |
 //! |---|---|
 //! | 429, 502, 503, 504, no connection | waited for; then sent in requests as large as the pace allows |
-//! | 429 for one large document, for good | it fails as `too_large` |
+//! | 429 for one large document, again and again, while others are taken | it fails as `too_large` |
 //! | a block (read-only, flood stage) | waited for, with a warning each minute |
 //! | 413 | halved; a single document fails as `too_large` |
 //! | 400 | halved until the guilty document is alone; it fails as `malformed` |
@@ -130,6 +130,8 @@ struct Shared {
     plain_bytes: AtomicU64,
     repeated_items: AtomicU64,
     refused: AtomicU64,
+    /// Requests of which something was taken.
+    taken: AtomicU64,
 }
 
 impl Sender {
@@ -145,6 +147,7 @@ impl Sender {
             plain_bytes: AtomicU64::new(0),
             repeated_items: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -203,8 +206,10 @@ impl Shared {
 
     /// Does the target answer anything at all?
     async fn is_there(&self) -> bool {
-        let reply = self.cluster.send(Request::new(Method::GET, "/")).await;
-        reply.is_ok_and(|reply: Reply| reply.is_success())
+        const LONGEST: Duration = Duration::from_secs(10);
+        let reply = self.cluster.send(Request::new(Method::GET, "/"));
+        let reply = tokio::time::timeout(LONGEST, reply).await;
+        matches!(reply, Ok(Ok(reply)) if Reply::is_success(&reply))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One batch, from its first request to the last document accounted for.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cluster::{BulkItem, BulkReply, ClusterError, Reply};
@@ -24,7 +25,8 @@ pub(super) struct Delivery<'a> {
 /// Requests without an answer until a piece is suspected, and until a single document is given up.
 const SUSPECT: u32 = 2;
 const HOPELESS: u32 = 5;
-/// A single document of this size, refused as often, isn't waiting for room: there never will be.
+/// A single document of this size, refused as often while others were taken, isn't waiting for room: there never
+/// will be.
 const LARGE: usize = 8 << 20;
 const REFUSED_OFTEN: u32 = 12;
 /// As many documents refused one by one, and none taken: it isn't about the documents.
@@ -120,20 +122,28 @@ impl<'a> Delivery<'a> {
         let bytes = piece.bytes(self.batch);
         if items.is_empty() {
             self.outcome.written += piece.items.len() as u64;
-            self.patience.progress();
+            self.progress();
             return Ok((Answer::Taken { bytes, took }, None));
         }
         let (mut again, mut obstacle, mut busy) = (Vec::new(), None, false);
-        for (item, &position) in items.iter().zip(&piece.items) {
+        let verdicts: Vec<ItemVerdict> = items.iter().map(judge_item).collect();
+        piece.unanswered += u32::from(verdicts.contains(&ItemVerdict::Broken));
+        if verdicts.contains(&ItemVerdict::Busy) {
+            self.rejected(piece);
+        }
+        for ((item, verdict), &position) in items.iter().zip(verdicts).zip(&piece.items) {
             let said = || Said::of(item);
-            match judge_item(item) {
+            match verdict {
                 ItemVerdict::Written => self.outcome.written += 1,
                 ItemVerdict::Superseded => self.outcome.superseded += 1,
                 ItemVerdict::Failed(class) => {
                     self.fail(position, class, item.status, said(), piece.attempts);
                 }
-                ItemVerdict::Broken if piece.attempts >= HOPELESS => {
+                ItemVerdict::Broken if piece.unanswered >= HOPELESS => {
                     self.fail(position, Class::Other, item.status, said(), piece.attempts);
+                }
+                ItemVerdict::Busy if self.is_too_large(piece, item.status, &said()) => {
+                    self.fail(position, Class::TooLarge, item.status, said(), piece.attempts);
                 }
                 ItemVerdict::IndexMissing if self.batch.index.is_none() => {
                     self.fail(position, Class::IndexMissing, item.status, said(), piece.attempts);
@@ -155,7 +165,7 @@ impl<'a> Delivery<'a> {
             }
         }
         if again.len() < piece.items.len() {
-            self.patience.progress();
+            self.progress();
         }
         piece.items = again;
         // A block says nothing of how much the target could take.
@@ -169,20 +179,24 @@ impl<'a> Delivery<'a> {
     /// The request as a whole was answered with something else than a success.
     async fn refused(
         &mut self,
-        piece: Piece,
+        mut piece: Piece,
         refusal: Refusal,
         reply: &Reply,
         said: Said,
     ) -> Result<(), SendError> {
         let status = reply.status;
         let busy = |said: Said| Obstacle::Busy { status, kind: said.kind, reason: said.reason };
+        if status == 429 {
+            self.rejected(&mut piece);
+        }
         match refusal {
             Refusal::Busy if self.is_too_large(&piece, status, &said) => {
                 self.halve_or_fail(piece, Class::TooLarge, status, said);
                 Ok(())
             }
             Refusal::Busy => {
-                self.left.push_front(piece);
+                // Behind the others, which may be what there is room for.
+                self.left.push_back(piece);
                 self.wait(busy(said)).await
             }
             Refusal::Blocked => {
@@ -222,8 +236,27 @@ impl<'a> Delivery<'a> {
 
     /// Is a rejection about a single document's size, not about what else the target has to do?
     fn is_too_large(&self, piece: &Piece, status: u16, said: &Said) -> bool {
-        let often = piece.attempts >= REFUSED_OFTEN && piece.bytes(self.batch) >= LARGE;
-        status == 429 && piece.items.len() == 1 && (never_fits(&said.reason) || often)
+        let often = piece.rejected >= REFUSED_OFTEN && piece.bytes(self.batch) >= LARGE;
+        // A target that takes nothing from anybody is only busy.
+        let alone = || self.taken() > piece.taken_before || self.patience.is_quarter_over();
+        status == 429 && piece.items.len() == 1 && (never_fits(&said.reason) || (often && alone()))
+    }
+
+    fn rejected(&self, piece: &mut Piece) {
+        if piece.rejected == 0 {
+            piece.taken_before = self.taken();
+        }
+        piece.rejected += 1;
+    }
+
+    fn taken(&self) -> u64 {
+        self.shared.taken.load(Ordering::Relaxed)
+    }
+
+    /// Some of a request was taken, or is settled in another way.
+    fn progress(&mut self) {
+        self.shared.taken.fetch_add(1, Ordering::Relaxed);
+        self.patience.progress();
     }
 
     async fn silent(&mut self, piece: Piece, error: ClusterError) -> Result<(), SendError> {
@@ -250,9 +283,11 @@ impl<'a> Delivery<'a> {
         obstacle: Obstacle,
         status: u16,
     ) -> Result<(), SendError> {
-        piece.unanswered += 1;
+        // While it is away nothing is learned of what was sent.
+        let is_there = status != 0 || self.shared.is_there().await;
+        piece.unanswered += u32::from(is_there);
         let suspect = if piece.items.len() > 1 { SUSPECT } else { HOPELESS };
-        if piece.unanswered >= suspect && self.shared.is_there().await {
+        if is_there && piece.unanswered >= suspect {
             let said = Said { kind: "no_answer".into(), reason: obstacle.to_string() };
             self.halve_or_fail(piece, Class::Other, status, said);
             return Ok(());
@@ -268,6 +303,13 @@ impl<'a> Delivery<'a> {
                 self.left.push_front(first);
             }
             Err(single) => {
+                let mut said = said;
+                if said.reason.is_empty() {
+                    let bytes = single.bytes(self.batch);
+                    said.reason = format!(
+                        "{status} was the answer to a request of {bytes} bytes with only this document"
+                    );
+                }
                 for position in single.items {
                     self.fail(position, class, status, said.clone(), single.attempts);
                 }
@@ -283,7 +325,7 @@ impl<'a> Delivery<'a> {
     }
 
     async fn wait(&mut self, obstacle: Obstacle) -> Result<(), SendError> {
-        self.shared.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.shared.refused.fetch_add(1, Ordering::Relaxed);
         let url = self.shared.cluster.url();
         self.shared.warnings.warn(url, self.index(), &obstacle);
         let Err(waited) = self.patience.wait().await else { return Ok(()) };

@@ -27,6 +27,11 @@ impl Patience {
         self.waits /= 2;
     }
 
+    /// A quarter of the time without progress that there is has passed.
+    pub(super) fn is_quarter_over(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() >= self.settings.retry_for / 4)
+    }
+
     /// Waits before the next attempt; `Err` with the time that has passed when patience is at its end.
     pub(super) async fn wait(&mut self) -> Result<(), Duration> {
         let waited = self.since.get_or_insert_with(Instant::now).elapsed();
@@ -83,9 +88,10 @@ mod tests {
             }
         };
         assert_eq!(waited, began.elapsed());
+        assert!(patience.is_quarter_over());
         assert!(waited >= Duration::from_secs(60) && waited < Duration::from_secs(61));
         assert!(patience.waits > 8 && patience.waits < 40, "{}", patience.waits);
         patience.progress();
-        assert!(patience.wait().await.is_ok());
+        assert!(patience.wait().await.is_ok() && !patience.is_quarter_over());
     }
 }

@@ -10,13 +10,18 @@ pub(super) struct Piece {
     pub(super) items: Vec<u32>,
     /// How often these items were sent.
     pub(super) attempts: u32,
-    /// How often a request with these items got no answer, or one that made no sense.
+    /// How often a request with these items got no answer, or a failure, from a target that is there.
     pub(super) unanswered: u32,
+    /// How often they were answered with 429 since they are a piece.
+    pub(super) rejected: u32,
+    /// What [`super::Shared`] had taken by the first of these.
+    pub(super) taken_before: u64,
 }
 
 impl Piece {
     pub(super) fn whole(batch: &Batch) -> Self {
-        Self { items: (0..batch.len() as u32).collect(), attempts: 0, unanswered: 0 }
+        let items = (0..batch.len() as u32).collect();
+        Self { items, attempts: 0, unanswered: 0, rejected: 0, taken_before: 0 }
     }
 
     pub(super) fn bytes(&self, batch: &Batch) -> usize {

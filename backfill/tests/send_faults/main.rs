@@ -246,6 +246,45 @@ async fn a_document_that_no_answer_comes_to_is_found() {
 }
 
 #[tokio::test]
+async fn an_outage_is_not_held_against_a_document() {
+    let target = Target::start(|number, _, _| if number < 8 { Act::Close } else { TAKE }).await;
+    let sender = target.sender(impatient()).await;
+    // It is back between the last request that it lost and the question whether it is there.
+    target.held.lock().away = 7;
+    all_written(&sender.send(&documents(1)).await.unwrap(), 1);
+
+    // Failures of the server count, not what was waited for before them.
+    let judge = |_: &Item, number| match number {
+        0..6 => Some(refusal(429, "es_rejected_execution_exception")),
+        6..8 => Some(refusal(500, "translog_exception")),
+        _ => None,
+    };
+    let target = Target::start(move |_, _, _| Act::Items(judge)).await;
+    all_written(&target.sender(impatient()).await.send(&documents(3)).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_large_document_is_waited_for_while_the_target_takes_nothing_at_all() {
+    const BREAKER: &str = r#"{"error":{"type":"circuit_breaking_exception","reason":"x"}}"#;
+    let large = || batch_of([json!({ "text": "x".repeat(8 << 20) }).to_string()]);
+    let script = |number, _: &[Item], _| match number {
+        0..12 => Act::Status(503, ""),
+        12..26 => Act::Status(429, BREAKER),
+        _ => TAKE,
+    };
+    let target = Target::start(script).await;
+    let settings = SendSettings { retry_for: Duration::from_secs(300), ..impatient() };
+    all_written(&target.sender(settings).await.send(&large()).await.unwrap(), 1);
+    assert_eq!(target.requests(), 27);
+
+    // Not for ever: the run would end at this document each time.
+    let target = Target::start(|_, _, _| Act::Status(429, BREAKER)).await;
+    let settings = SendSettings { retry_for: Duration::from_secs(8), ..impatient() };
+    let outcome = target.sender(settings).await.send(&large()).await.unwrap();
+    assert_eq!(outcome.failed[0].class, Class::TooLarge);
+}
+
+#[tokio::test]
 async fn a_target_that_stays_away_is_given_up_in_time() {
     const FLOOD: &str = r#"{"error":{"type":"cluster_block_exception","reason":"flood"}}"#;
     for (status, body) in [(503, ""), (403, FLOOD)] {

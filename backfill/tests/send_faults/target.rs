@@ -40,6 +40,8 @@ pub(super) struct Item {
 pub(super) struct Held {
     pub requests: Vec<(Vec<Item>, usize, bool)>,
     pub versions: BTreeMap<String, u64>,
+    /// So many times more nobody is there when it is asked who is.
+    pub away: usize,
 }
 
 type Script = Box<dyn Fn(usize, &[Item], usize) -> Act + Send + Sync>;
@@ -95,6 +97,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     };
     let (parts, body) = request.into_parts();
     if parts.uri.path() == "/" {
+        let mut held = shared.held.lock();
+        if held.away > 0 {
+            held.away -= 1;
+            return with(503, Body::empty());
+        }
         return with(200, r#"{"cluster_name":"c","version":{"number":"7.10.2"}}"#.into());
     }
     let gzip = parts.headers.get("content-encoding").is_some_and(|coding| coding == "gzip");
