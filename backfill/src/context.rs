@@ -18,6 +18,7 @@ use crate::{
     shard::{ReadError, Shard},
     sweep::SweepError,
     target::{TargetError, Targets},
+    waiting::may_pass,
 };
 
 /// What a run needs, whichever worker is at it.
@@ -81,6 +82,18 @@ pub enum RunError {
     Stopped,
     #[error("a task ended by itself: {0}; this is a bug")]
     Task(String),
+}
+
+impl RunError {
+    /// The target or the coordinator isn't there, and waiting may help.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Cluster(error) | Self::Sweep(SweepError::Cluster(error)) => may_pass(error),
+            Self::Target(error) => error.may_pass(),
+            Self::Coordinator(error) => error.is_transient(),
+            _ => false,
+        }
+    }
 }
 
 impl Context {

@@ -26,6 +26,7 @@ mod status;
 mod sweep;
 mod target;
 mod transfer;
+mod waiting;
 
 pub use context::RunError;
 pub use read::{PrintError, ReadSummary, SelectionError, read};

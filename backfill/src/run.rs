@@ -22,6 +22,7 @@ use crate::{
     sweep::sweep,
     target::{How, Targets, target_of},
     transfer::{Ended, overdue, transfer},
+    waiting::Waiting,
 };
 
 /// A unit that as many workers in a row died of, without a checkpoint between, is not tried again. Many: workers are
@@ -78,9 +79,19 @@ pub async fn run(settings: RunSettings, shutdown: Shutdown) -> Result<RunSummary
     }
 }
 
+async fn end(context: &Context) -> Result<RunStatus, RunError> {
+    let mut waiting = Waiting::new(&context.settings);
+    loop {
+        match try_to_end(context).await {
+            Ok(status) => return Ok(status),
+            Err(error) => waiting.again(error).await?,
+        }
+    }
+}
+
 /// How the run stands. Whoever sees that the last document is written sends the deletes again; by several at once, it
 /// comes to the same.
-async fn end(context: &Context) -> Result<RunStatus, RunError> {
+async fn try_to_end(context: &Context) -> Result<RunStatus, RunError> {
     let status = context.coordinator.status().await?;
     if !status.is_finished() || status.is_swept() {
         return Ok(status);
@@ -130,15 +141,13 @@ async fn prepare(
     if targets.is_empty() {
         return Err(RunError::Nothing { snapshot: snapshot.name().to_owned() });
     }
-    let agreed = settings.agreed();
-    if coordinator.join(&agreed).await?.is_none() {
-        let (limits, partial) = (settings.read.limits, settings.partial);
-        let units =
-            plan::units(&settings.run, &targets, settings.unit_bytes, limits, partial).await?;
-        let planned = coordinator.plan(&agreed, &units).await?;
-        tracing::info!(units = planned.units, bytes = planned.bytes, "planned");
+    let mut waiting = Waiting::new(&settings);
+    while let Err(error) = join(&coordinator, &targets, &settings).await {
+        waiting.again(error).await?;
     }
-    targets.prepare(&target).await?;
+    while let Err(error) = targets.prepare(&target).await {
+        waiting.again(error).await?;
+    }
     let permits = u32::try_from(settings.memory_for_batches() / UNIT).unwrap_or(u32::MAX).max(1);
     Ok(Context {
         sender: Sender::new(target.clone(), settings.send),
@@ -288,24 +297,31 @@ async fn work(context: Arc<Context>) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Asks for a unit. A write by which one is claimed must be answered within a part of the lease; a coordinator that
-/// is away for longer is waited for like the target.
 async fn claim(context: &Context) -> Result<Claim, RunError> {
-    let patience = cluster::Retry::for_at_most(context.settings.send.retry_for);
-    let until = tokio::time::Instant::now() + patience.give_up_after;
-    for attempt in 0.. {
-        let error = match context.coordinator.claim().await {
+    let mut waiting = Waiting::new(&context.settings);
+    loop {
+        match context.coordinator.claim().await {
             Ok(claim) => return Ok(claim),
-            Err(error) => error,
-        };
-        let wait = patience.wait(attempt);
-        if !error.is_transient() || tokio::time::Instant::now() + wait > until {
-            return Err(error.into());
+            Err(error) => waiting.again(error).await?,
         }
-        tracing::warn!(%error, "no unit could be claimed, trying again");
-        tokio::time::sleep(wait).await;
     }
-    Err(RunError::Stopped)
+}
+
+/// The plan that all workers of the run share; made unless it is there.
+async fn join(
+    coordinator: &Coordinator,
+    targets: &Targets,
+    settings: &RunSettings,
+) -> Result<(), RunError> {
+    let agreed = settings.agreed();
+    if coordinator.join(&agreed).await?.is_some() {
+        return Ok(());
+    }
+    let (limits, partial) = (settings.read.limits, settings.partial);
+    let units = plan::units(&settings.run, targets, settings.unit_bytes, limits, partial).await?;
+    let planned = coordinator.plan(&agreed, &units).await?;
+    tracing::info!(units = planned.units, bytes = planned.bytes, "planned");
+    Ok(())
 }
 
 impl fmt::Display for RunSummary {

@@ -13,6 +13,7 @@ use transform::{ManyTypes, Origin, Target, TargetIndex};
 use crate::{
     settings::{Types, Versioning},
     sourceless,
+    waiting::{is_block, may_pass},
 };
 
 /// Nanoseconds by which the clocks of the source and of a proxy may differ.
@@ -73,9 +74,20 @@ fn list(indices: &[(String, String)]) -> String {
 }
 
 impl TargetError {
-    /// The target didn't answer; else what was asked of it can't be done.
+    /// The target didn't answer, or can't do it now; else what was asked of it can't be done.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+        matches!(self, Self::Cluster(_)) || self.may_pass()
+    }
+
+    /// Waiting may help.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Cluster(error) => may_pass(error),
+            Self::Refused { status, body, .. } => {
+                matches!(status, 429 | 502 | 503 | 504) || is_block(body)
+            }
+            _ => false,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use cluster::ClusterError;
 
-use crate::accounts::AccountsError;
+use crate::{accounts::AccountsError, waiting::may_pass};
 
 /// Something that must be the same for all workers of a run, and isn't.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl CoordinatorError {
     /// True when waiting may help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Cluster(error) => error.is_transient(),
+            Self::Cluster(error) => may_pass(error),
             Self::NotPlanned { .. } => true,
             _ => false,
         }
