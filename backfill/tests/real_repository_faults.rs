@@ -4,14 +4,19 @@
 
 mod faults;
 
-use std::{path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use backfill::coordinator::{Coordinator, RunStatus, Settings};
 use cluster::{Cluster, Method, Request};
 use faults::{
     Damageable, SNAPSHOT, by_id, random, read_lines, split,
     stage::{
-        Documents, Stage, Worker, Written, assert_accounts, execute, said, snapshot_at, words,
+        Documents, Stage, Worker, Written, assert_accounts, assert_shards, execute, kept, said,
+        snapshot_at, words,
     },
 };
 use rand::{Rng, rngs::StdRng};
@@ -385,6 +390,7 @@ async fn conflicts(stage: &Stage, random: &mut StdRng) {
     let request = Request::ndjson(Method::POST, "/conflict/_bulk?refresh=true", lines);
     stage.cluster.call(request).await.unwrap();
     let all = stage.expected("conflict").await;
+    let shards = places(stage, "conflict").await;
     stage.snapshot("conflict", "conflict").await;
     stage.delete("conflict").await;
 
@@ -402,11 +408,27 @@ async fn conflicts(stage: &Stage, random: &mut StdRng) {
         .collect();
     assert_eq!(failed, [bad.len() as u64], "{status}");
     assert_eq!(status["accounts"]["written"], 300 - bad.len(), "{status}");
+    assert_shards(&status);
     assert_eq!((&status["complete"], &status["finished"]), (&json!(false), &json!(true)));
     assert!(log.contains("NOT COMPLETE") && log.contains("NOT complete"), "{log}");
-    let mut kept: Vec<String> = kept(&stage.failed()).iter().map(|of| text(of, "id")).collect();
-    kept.sort_by_key(|id| id.parse::<u32>().unwrap());
-    assert_eq!(kept, bad);
+    let failures = kept(&stage.failed());
+    let mut ids: Vec<String> = failures.iter().map(|of| text(of, "id")).collect();
+    ids.sort_by_key(|id| id.parse::<u32>().unwrap());
+    assert_eq!(ids, bad);
+    let mut seen = BTreeSet::new();
+    for failed in &failures {
+        let id = text(failed, "id");
+        assert_eq!((&failed["class"], &failed["status"]), (&json!("mapping"), &json!(400)), "{id}");
+        assert_eq!(failed["error"]["type"], "mapper_parsing_exception", "{failed}");
+        let reason = failed["error"]["reason"].as_str().unwrap();
+        assert!(reason.contains("failed to parse field [n] of type [long]"), "{failed}");
+        assert_eq!((&failed["index"], &failed["source"]), (&json!("conflict"), &all[&id].source));
+        let (shard, segments) = &shards[&id];
+        let (segment, document) = (text(failed, "segment"), failed["document"].as_u64().unwrap());
+        assert_eq!(failed["shard"], *shard, "{failed}");
+        assert!(document < segments[&segment], "{failed} is not in {segments:?}");
+        assert!(seen.insert((*shard, segment, document)), "twice: {failed}");
+    }
 
     let again = stage.target("conflict");
     let output = execute("retry", &again, &[]);
@@ -416,7 +438,7 @@ async fn conflicts(stage: &Stage, random: &mut StdRng) {
     let output = execute("retry", &again, &[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).contains(&format!("written={} ", bad.len())), "{}", said(&output));
-    assert!(self::kept(&stage.failed()).is_empty());
+    assert!(kept(&stage.failed()).is_empty());
     stage.call(Method::POST, "/conflict/_refresh", None).await;
     let written = stage.documents("conflict").await;
     let expected: Documents = all.into_iter().filter(|(id, _)| bad.contains(id)).collect();
@@ -424,21 +446,24 @@ async fn conflicts(stage: &Stage, random: &mut StdRng) {
     stage.delete("conflict").await;
 }
 
-fn text(document: &Value, name: &str) -> String {
-    document[name].as_str().unwrap_or_else(|| panic!("no {name}: {document}")).to_owned()
+/// The shard of each document, and how many numbers there are in each of its segments.
+async fn places(stage: &Stage, index: &str) -> BTreeMap<String, (u64, BTreeMap<String, u64>)> {
+    let mut places = BTreeMap::new();
+    let found = stage.call(Method::GET, &format!("/{index}/_segments"), None).await;
+    for (shard, copies) in found["indices"][index]["shards"].as_object().unwrap() {
+        let number = |segment: &Value, name: &str| segment[name].as_u64().unwrap();
+        let segments = copies[0]["segments"].as_object().unwrap().iter();
+        let segments: BTreeMap<String, u64> = segments
+            .map(|(name, of)| (name.clone(), number(of, "num_docs") + number(of, "deleted_docs")))
+            .collect();
+        let path = format!("/{index}/_search?preference=_shards:{shard}&size=10000&_source=false");
+        for hit in stage.call(Method::GET, &path, None).await["hits"]["hits"].as_array().unwrap() {
+            places.insert(text(hit, "_id"), (shard.parse().unwrap(), segments.clone()));
+        }
+    }
+    places
 }
 
-/// The stream of failed documents.
-fn kept(folder: &Path) -> Vec<Value> {
-    let mut lines = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            lines.extend(kept(&path));
-            continue;
-        }
-        let part = std::fs::read_to_string(path).unwrap();
-        lines.extend(part.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
-    }
-    lines
+fn text(document: &Value, name: &str) -> String {
+    document[name].as_str().unwrap_or_else(|| panic!("no {name}: {document}")).to_owned()
 }

@@ -1,6 +1,7 @@
 //! Snapshots made by servers of eleven versions, to be read, damaged and moved.
 #![allow(unreachable_pub, dead_code)] // a module of tests that use parts of it
 
+pub mod front;
 pub mod stage;
 
 use std::{collections::BTreeMap, path::PathBuf, process::Command};

@@ -33,7 +33,10 @@ pub type Documents = BTreeMap<String, Written>;
 
 impl Stage {
     pub async fn boot() -> Self {
-        let server = Testbed::opensearch("2").await.unwrap();
+        Self::on(Testbed::opensearch("2").await.unwrap()).await
+    }
+
+    pub async fn on(server: Server) -> Self {
         let cluster = Cluster::connect(cluster::Settings::new(server.url())).await.unwrap();
         Self { server, cluster, folder: tempfile::tempdir().unwrap() }
     }
@@ -155,6 +158,37 @@ impl Worker {
         let status = status.unwrap_or_else(|_| panic!("it doesn't end: {log}")).unwrap();
         (status.code().unwrap_or(-1), log)
     }
+
+    /// As [`Worker::end`], with the most memory it ever had, bytes.
+    pub async fn end_with_memory(&mut self) -> (i32, String, usize) {
+        let status = format!("/proc/{}/status", self.program.id());
+        let mut most = 0;
+        while self.program.ended().unwrap().is_none() {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            most = most.max(kilobytes.unwrap_or(0_usize) << 10);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (code, log) = self.end().await;
+        (code, log, most)
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until it has said this.
+    pub async fn says(&mut self, text: &str) {
+        let until = tokio::time::Instant::now() + LONGEST;
+        while !self.log().contains(text) {
+            let ended = self.program.ended().unwrap();
+            let over = tokio::time::Instant::now() > until;
+            assert!(ended.is_none() && !over, "it never said {text:?}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 pub fn execute(command: &str, arguments: &[String], env: &[(&str, &str)]) -> Output {
@@ -179,9 +213,42 @@ pub fn words(text: &str) -> Vec<String> {
 
 /// Each document once: read, and written or superseded; nothing failed.
 pub fn assert_accounts(status: &Value, documents: u64) {
+    assert_shards(status);
     let count = |name: &str| status["accounts"][name].as_u64().unwrap();
     assert_eq!(count("read"), documents, "{status}");
     assert_eq!(count("written") + count("superseded"), documents, "{status}");
     assert_eq!(status["accounts"]["failed"], json!({}), "{status}");
     assert_eq!(status["complete"], true, "{status}");
+}
+
+/// Read = written + superseded + failed in every shard, and the shards are the whole.
+pub fn assert_shards(status: &Value) {
+    let sum = |accounts: &Value| -> [u64; 2] {
+        let count = |name: &str| accounts[name].as_u64().unwrap();
+        let failed = accounts["failed"].as_object().unwrap().values();
+        let failed: u64 = failed.map(|count| count.as_u64().unwrap()).sum();
+        [count("read"), count("written") + count("superseded") + failed]
+    };
+    let mut all = [0, 0];
+    for shard in status["shards"].as_array().unwrap() {
+        let [read, accounted] = sum(&shard["accounts"]);
+        assert_eq!(read, accounted, "{shard}");
+        all = [all[0] + read, all[1] + accounted];
+    }
+    assert_eq!(all, sum(&status["accounts"]), "{status}");
+}
+
+/// The stream of failed documents.
+pub fn kept(folder: &Path) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            lines.extend(kept(&path));
+            continue;
+        }
+        let part = std::fs::read_to_string(path).unwrap();
+        lines.extend(part.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+    }
+    lines
 }

@@ -76,6 +76,15 @@ impl Testbed {
         }
     }
 
+    /// As [`Testbed::cluster`], with more lines of its configuration file and a heap of its own, e.g. `2g`.
+    ///
+    /// # Errors
+    /// As [`Testbed::elasticsearch`].
+    pub async fn configured(name: &str, lines: &str, heap: &str) -> anyhow::Result<Server> {
+        let env = [("TESTBED_YML", lines), ("TESTBED_HEAP", heap)];
+        Server::boot_with(name, env.map(|(name, value)| (name, value.to_owned())).into()).await
+    }
+
     /// Kafka, one broker; topics are made at first use with 4 partitions.
     ///
     /// # Errors
@@ -101,12 +110,18 @@ pub struct Server {
     name: String,
     version: String,
     cluster: String,
+    /// More that `servers.sh` is told.
+    env: Vec<(&'static str, String)>,
     ports: Ports,
     folder: Folder,
 }
 
 impl Server {
     async fn boot(name: &str) -> anyhow::Result<Self> {
+        Self::boot_with(name, Vec::new()).await
+    }
+
+    async fn boot_with(name: &str, env: Vec<(&'static str, String)>) -> anyhow::Result<Self> {
         if !has_jdk(name).await? {
             bail!("{name} needs a JDK that isn't here; see the messages above");
         }
@@ -120,6 +135,7 @@ impl Server {
             name: name.to_owned(),
             version: String::new(),
             cluster: cluster_token(),
+            env,
             ports: Ports::take()?,
             folder: Folder::new()?,
         };
@@ -205,7 +221,8 @@ impl Server {
         ensure!(self.program.lock().is_none(), "{} runs already", self.name);
         let port = self.ports.first().to_string();
         let folder = self.folder.path().display().to_string();
-        let env = [("TESTBED_CLUSTER", self.cluster.as_str())];
+        let mut env = vec![("TESTBED_CLUSTER", self.cluster.as_str())];
+        env.extend(self.env.iter().map(|(name, value)| (*name, value.as_str())));
         let args = ["run", &self.name, &folder, &port];
         let mut program = Program::start(SCRIPT, args, &env, &self.log())?;
         let began = Instant::now();
