@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::report::Rules;
+use crate::{catalogue::RuleLine, report::Rules};
 
 const ANALYSIS: &str = "index.analysis.";
 
@@ -32,6 +32,39 @@ const GONE: &[&str] = &["enable_position_increments", "update_offsets"];
 
 const RENAMED: &str = "named as the target names it";
 
+const SYNONYMS: &str = "the target has no sets of synonyms behind an interface of their own";
+
+/// What these tables say, for the documentation.
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let area = "analysis";
+    let names = NAMES.iter().map(|(what, old, new)| {
+        let why = new.map_or("the standard token filter did nothing, and is gone", |_| RENAMED);
+        RuleLine::new(area, format!("{what} {old}"), "all".into(), new.unwrap_or("-").into(), why)
+    });
+    let gone = GONE.iter().map(|key| {
+        let why = "removed; the target doesn't know it";
+        RuleLine::new(area, format!("{key} of any part"), "all".into(), "-".into(), why)
+    });
+    let rest = [
+        (
+            "analyzer standard_html_strip",
+            "all",
+            "custom, of its parts",
+            "the analyzer is gone; made of its parts",
+        ),
+        ("analyzer default_index", "all", "default", "default says it now"),
+        ("filter with synonyms_set", "OpenSearch, Elasticsearch before 8.10", "refused", SYNONYMS),
+        ("ngram of many lengths", "all", "with index.max_ngram_diff", LENGTHS),
+        ("shingle of many lengths", "all", "with index.max_shingle_diff", LENGTHS),
+    ];
+    let rest = rest.into_iter().map(|(what, versions, becomes, why)| {
+        RuleLine::new(area, what, versions.into(), becomes.into(), why)
+    });
+    names.chain(gone).chain(rest).collect()
+}
+
+const LENGTHS: &str = "an analyzer needs more than newer versions allow";
+
 /// Parts by what they are (`filter`, `analyzer`…) and their names.
 type Parts = BTreeMap<(String, String), Map<String, Value>>;
 
@@ -49,6 +82,13 @@ pub(crate) fn transform(settings: &mut Map<String, Value>, rules: &mut Rules) {
             if part.remove(*gone).is_some() {
                 rules.changed(format!("{path}.{gone}"), "removed; the target doesn't know it");
             }
+        }
+        // The filter stays, and does nothing: what refers to it still finds it.
+        if !rules.target.elasticsearch_from((8, 10))
+            && let Some(set) = part.remove("synonyms_set")
+        {
+            part.insert("synonyms".into(), json!([]));
+            rules.refuse(format!("{path}.synonyms_set"), format!("{SYNONYMS}: {set}"));
         }
         let Some(kind) = part.get("type").and_then(Value::as_str) else { return true };
         match NAMES.iter().find(|(of, old, _)| of == what && *old == kind) {
@@ -184,10 +224,7 @@ fn limits(parts: &Parts, settings: &mut Map<String, Value>, rules: &mut Rules) {
     {
         if needed > settings.get(setting).and_then(number).unwrap_or(default) {
             settings.insert(setting.into(), json!(needed));
-            rules.changed(
-                format!("settings.{setting}"),
-                "an analyzer needs more than newer versions allow",
-            );
+            rules.changed(format!("settings.{setting}"), LENGTHS);
         }
     }
 }
@@ -259,6 +296,26 @@ mod tests {
             json!({"analyzer.a.filter": "standard, stop"}),
             json!({"analyzer.a.filter": ["stop"]}),
         );
+    }
+
+    #[test]
+    fn sets_of_synonyms_are_refused_where_there_are_none() {
+        let filter = |key: &str, value: Value| {
+            Map::from_iter([
+                (format!("{ANALYSIS}filter.f.type"), json!("synonym_graph")),
+                (format!("{ANALYSIS}filter.f.{key}"), value),
+            ])
+        };
+        for (target, to) in [
+            (Target::default(), filter("synonyms", json!([]))),
+            (Target::elasticsearch(8, 19), filter("synonyms_set", json!("s"))),
+        ] {
+            let mut settings = filter("synonyms_set", json!("s"));
+            let mut rules = Rules::new(None, target);
+            transform(&mut settings, &mut rules);
+            assert_eq!(settings, to);
+            assert_eq!(rules.refused.len(), usize::from(!target.is_elasticsearch()));
+        }
     }
 
     #[test]

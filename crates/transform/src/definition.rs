@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Change, Target, mapping, report::Rules, settings};
+use crate::{
+    Change, Target, alias,
+    mapping::{self, knn},
+    report::Rules,
+    settings,
+};
 
 /// What a target index says of where it came from: `mappings._meta.godwit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,22 +65,27 @@ pub(crate) fn body(
     origin: Option<&Origin>,
     rules: &mut Rules,
 ) -> Map<String, Value> {
-    let mut body = Map::new();
-    if let Some(Value::Object(settings)) = definition.get("settings") {
-        body.insert("settings".into(), Value::Object(settings::transform(settings, rules)));
-    }
+    let mut settings = match definition.get("settings") {
+        Some(Value::Object(settings)) => settings::transform(settings, rules),
+        _ => Map::new(),
+    };
     let mut mappings = match definition.get("mappings") {
         Some(Value::Object(mappings)) => mapping::transform(mappings, rules),
         _ => Map::new(),
     };
+    knn::settle(&mut settings, &mut mappings, rules);
     if let Some(origin) = origin {
         mark(&mut mappings, origin);
+    }
+    let mut body = Map::new();
+    if definition.contains_key("settings") || !settings.is_empty() {
+        body.insert("settings".into(), Value::Object(settings));
     }
     if !mappings.is_empty() {
         body.insert("mappings".into(), Value::Object(mappings));
     }
-    if let Some(aliases @ Value::Object(_)) = definition.get("aliases") {
-        body.insert("aliases".into(), aliases.clone());
+    if let Some(Value::Object(aliases)) = definition.get("aliases") {
+        body.insert("aliases".into(), Value::Object(alias::all(aliases, rules)));
     }
     body
 }

@@ -1,12 +1,13 @@
 //! Mappings: types taken away, fields turned into what the target has.
 
 mod dates;
-mod kinds;
-mod parameters;
-mod root;
+pub(crate) mod kinds;
+pub(crate) mod knn;
+pub(crate) mod parameters;
+pub(crate) mod root;
 mod strings;
-mod takes;
-mod templates;
+pub(crate) mod takes;
+pub(crate) mod templates;
 
 use serde_json::{Map, Value, json};
 
@@ -62,8 +63,10 @@ fn field(path: &str, field: &mut Map<String, Value>, multi: bool, rules: &mut Ru
     parameters::normalize(path, field, rules);
     root::dynamic(path, field, rules);
     takes::drop_late(path, field, rules);
-    // What OpenSearch has said of its own fields, an OpenSearch knows, whatever is added to it.
-    if rules.created.is_some_and(|created| created.flavour == crate::Flavour::Elasticsearch) {
+    // What OpenSearch has said of its own fields, an OpenSearch knows, whatever is added to it; so does a
+    // recent Elasticsearch of what one has said.
+    let same = rules.target.is_elasticsearch() && !rules.created_before(7);
+    if rules.created_by(crate::Flavour::Elasticsearch) && !same {
         takes::keep_known(path, field, rules);
     }
     if multi && field.remove("copy_to").is_some() {

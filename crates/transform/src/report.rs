@@ -1,6 +1,8 @@
 //! What rules say of what they did.
 
-use crate::{Target, Version};
+use serde_json::Value;
+
+use crate::{Flavour, Target, Version};
 
 /// One thing that a rule changed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -20,6 +22,15 @@ pub struct Refusal {
     pub why: String,
 }
 
+/// An item for the target, with what was changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// What the target's `PUT` takes; null when nothing of it is left.
+    pub body: Value,
+    pub changes: Vec<Change>,
+    pub refused: Vec<Refusal>,
+}
+
 /// What rules look at, and where they write what they did.
 pub(crate) struct Rules {
     /// What created the index; `None`: not known, so only rules that hold for every source apply.
@@ -27,11 +38,17 @@ pub(crate) struct Rules {
     pub(crate) target: Target,
     pub(crate) changes: Vec<Change>,
     pub(crate) refused: Vec<Refusal>,
+    /// A field became a `knn_vector`: the index has to say that it holds some.
+    pub(crate) vectors: bool,
 }
 
 impl Rules {
     pub(crate) fn new(created: Option<Version>, target: Target) -> Self {
-        Self { created, target, changes: Vec::new(), refused: Vec::new() }
+        Self { created, target, changes: Vec::new(), refused: Vec::new(), vectors: false }
+    }
+
+    pub(crate) fn made(self, body: Value) -> Made {
+        Made { body, changes: self.changes, refused: self.refused }
     }
 
     pub(crate) fn changed(&mut self, path: impl Into<String>, why: &'static str) {
@@ -44,5 +61,9 @@ impl Rules {
 
     pub(crate) fn created_before(&self, major: u32) -> bool {
         self.created.is_some_and(|created| created.elasticsearch_before(major))
+    }
+
+    pub(crate) fn created_by(&self, flavour: Flavour) -> bool {
+        self.created.is_some_and(|created| created.flavour == flavour)
     }
 }

@@ -1,5 +1,7 @@
 //! Settings of an index: the rules that are data.
 
+use crate::{Target, catalogue::RuleLine};
+
 /// What to do with a setting of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SettingRule {
@@ -68,6 +70,15 @@ pub(crate) const SETTINGS: &[(&str, SettingRule, &str)] = &[
     ("mapping.synthetic_source_keep", Drop, "the target stores each source as it came"),
     ("mapping.dimension_fields.", Drop, ELASTIC),
     ("mapping.semantic_text.", Drop, ELASTIC),
+    ("mapping.patterned_text.", Drop, ELASTIC),
+    ("mapping.exclude_source_vectors", Drop, ELASTIC),
+    ("mapping.use_doc_values_skipper", Drop, ELASTIC),
+    (
+        "mapping.ignore_above",
+        Drop,
+        "the target has no limit for all keywords; say it field by field",
+    ),
+    ("highlight.weight_matches_mode.", Drop, ELASTIC),
     ("mapping.ignore_dynamic_beyond_limit", Drop, ELASTIC),
     ("mapping.total_fields.ignore_dynamic_beyond_limit", Drop, ELASTIC),
     ("search.slowlog.include.", Drop, ELASTIC),
@@ -139,11 +150,87 @@ pub(crate) const SETTINGS: &[(&str, SettingRule, &str)] = &[
     ("blocks.", Defer, BLOCK),
 ];
 
-/// The rule for `name`, a setting without its leading `index.`.
-pub(crate) fn setting(name: &str) -> Option<(SettingRule, &'static str)> {
-    let applies = |rule: &str| match rule.strip_suffix('.') {
+/// What rules above drop since no OpenSearch has it, and an Elasticsearch from a version on has.
+const ELASTICSEARCH: &[(&str, (u32, u32))] = &[
+    ("soft_deletes.", (6, 5)),
+    ("mode", (8, 1)),
+    ("time_series.", (8, 1)),
+    ("routing_path", (8, 1)),
+    ("look_ahead_time", (8, 1)),
+    ("look_back_time", (8, 12)),
+    ("logsdb.", (8, 18)),
+    ("mapping.source.", (8, 17)),
+    ("mapping.synthetic_source_keep", (8, 16)),
+    ("mapping.dimension_fields.", (8, 1)),
+    ("mapping.semantic_text.", (8, 18)),
+    ("mapping.ignore_above", (8, 16)),
+    ("mapping.total_fields.ignore_dynamic_beyond_limit", (8, 14)),
+    ("highlight.weight_matches_mode.", (8, 10)),
+    ("search.slowlog.include.", (8, 14)),
+    ("indexing.slowlog.include.", (8, 14)),
+    ("bloom_filter_for_id_field.", (8, 9)),
+    ("merge.policy.max_merge_at_once_explicit", (1, 0)),
+];
+
+/// What only OpenSearch has, besides what came with one of its versions.
+const OPENSEARCH: &[&str] =
+    &["plugins.", "opendistro.", "remote_store.", "optimize_doc_id_lookup."];
+
+const NO_OPENSEARCH: &str = "a feature of OpenSearch that the target hasn't";
+
+/// True where the rule's name, or prefix, is that of the setting.
+fn names(rule: &str, name: &str) -> bool {
+    match rule.strip_suffix('.') {
         Some(prefix) => name == prefix || name.starts_with(rule),
         None => name == rule,
+    }
+}
+
+/// The rule for `name`, a setting without its leading `index.`.
+fn setting(name: &str) -> Option<(SettingRule, &'static str)> {
+    SETTINGS.iter().find(|(rule, ..)| names(rule, name)).map(|&(_, rule, why)| (rule, why))
+}
+
+/// What happens to `name`, a setting without its leading `index.`, on the way to this target: it is dropped, or
+/// deferred, for a reason.
+pub(crate) fn applies(name: &str, target: Target) -> Option<(SettingRule, &'static str)> {
+    if target.is_elasticsearch() {
+        let kept =
+            |(rule, since): &(&str, _)| names(rule, name) && target.elasticsearch_from(*since);
+        if ELASTICSEARCH.iter().any(kept) {
+            return None;
+        }
+        if OPENSEARCH.iter().any(|rule| names(rule, name)) {
+            return Some((Drop, NO_OPENSEARCH));
+        }
+    }
+    setting(name).filter(|(rule, _)| match rule {
+        Drop | Defer => true,
+        Since(version) => !target.at_least(*version),
+        Before(version) => target.at_least(*version),
+    })
+}
+
+/// What these tables say, for the documentation.
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let line = |&(name, rule, why): &(&str, SettingRule, &'static str)| {
+        let number = |(major, minor): (u32, u32)| format!("{major}.{minor}");
+        let kept = ELASTICSEARCH.iter().find(|(kept, _)| *kept == name);
+        let (versions, becomes) = match (rule, kept) {
+            (Drop, Some((_, since))) => {
+                (format!("OpenSearch, Elasticsearch before {}", number(*since)), "-")
+            }
+            (Drop, None) => ("all".to_owned(), "-"),
+            (Defer, _) => ("all".to_owned(), "the same, at the cut-over"),
+            (Since(version), _) => (format!("OpenSearch before {}", number(version)), "-"),
+            (Before(version), _) => (format!("OpenSearch {} on", number(version)), "-"),
+        };
+        let what = format!("index.{name}{}", if name.ends_with('.') { "*" } else { "" });
+        RuleLine::new("settings", what, versions, becomes.into(), why)
     };
-    SETTINGS.iter().find(|(rule, ..)| applies(rule)).map(|&(_, rule, why)| (rule, why))
+    let theirs = OPENSEARCH.iter().map(|name| {
+        let versions = "Elasticsearch".to_owned();
+        RuleLine::new("settings", format!("index.{name}*"), versions, "-".into(), NO_OPENSEARCH)
+    });
+    SETTINGS.iter().map(line).chain(theirs).collect()
 }

@@ -37,11 +37,8 @@ pub(crate) fn apply(
     for (name, value) in flat {
         let bare = name.strip_prefix("index.").unwrap_or(&name);
         let path = format!("settings.index.{bare}");
-        let rule = rules::setting(bare).filter(|(rule, _)| match rule {
-            SettingRule::Drop => true,
-            SettingRule::Defer => of == Of::Definition || !bare.starts_with("blocks."),
-            SettingRule::Since(version) => !rules.target.at_least(*version),
-            SettingRule::Before(version) => rules.target.at_least(*version),
+        let rule = rules::applies(bare, rules.target).filter(|(rule, _)| {
+            *rule != SettingRule::Defer || of == Of::Definition || !bare.starts_with("blocks.")
         });
         match rule {
             Some((rule, why)) => {

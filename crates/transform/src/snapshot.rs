@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Change, Origin, Refusal, Target, Version, definition,
+    Change, Origin, Refusal, Target, Version, alias, definition,
+    mapping::knn,
     report::Rules,
+    settings,
     types::{self, ManyTypes, Types},
 };
 
@@ -90,23 +92,20 @@ fn one(
     if name != index.name {
         rules.changed("name", "an index has one type now: each type got an index of its own");
     }
-    let mut definition = Map::new();
-    definition.insert("settings".into(), Value::Object(index.settings.clone()));
+    let mut settings = settings::transform(index.settings, &mut rules);
+    let mut body = Map::new();
     if wanted.aliases && !index.aliases.is_empty() {
-        let mut aliases = index.aliases.clone();
+        let mut aliases = alias::all(index.aliases, &mut rules);
         if name != index.name {
             several(&mut aliases, &mut rules);
         }
-        definition.insert("aliases".into(), Value::Object(aliases));
+        body.insert("aliases".into(), Value::Object(aliases));
     } else if !wanted.aliases {
         for alias in index.aliases.keys() {
             rules.changed(format!("aliases.{alias}"), "aliases are not asked for");
         }
     }
-    let mut body = definition::body(&definition, None, &mut rules);
-    if let (Some(shards), Some(settings)) =
-        (index.routing_shards, body.get_mut("settings").and_then(Value::as_object_mut))
-    {
+    if let Some(shards) = index.routing_shards {
         settings.entry("index.number_of_routing_shards").or_insert(json!(shards.to_string()));
     }
     let made: Vec<_> = mappings
@@ -114,6 +113,8 @@ fn one(
         .map(|(name, mapping)| (name.as_str(), crate::mapping::typeless(mapping, &mut rules)))
         .collect();
     let mut mapping = types::unite(&made, &mut rules);
+    knn::settle(&mut settings, &mut mapping, &mut rules);
+    body.insert("settings".into(), Value::Object(settings));
     if let Some(origin) = wanted.origin {
         definition::mark(&mut mapping, origin);
     }

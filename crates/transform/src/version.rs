@@ -37,6 +37,10 @@ impl Version {
         Some(Self { flavour, major, minor })
     }
 
+    pub(crate) fn number(self) -> (u32, u32) {
+        (self.major, self.minor)
+    }
+
     /// Elasticsearch before `major`.
     pub(crate) fn elasticsearch_before(self, major: u32) -> bool {
         self.flavour == Flavour::Elasticsearch && self.major < major
@@ -59,8 +63,23 @@ impl Target {
         Self { version: Version::opensearch(major, minor), knn: false, zstd: false }
     }
 
-    pub(crate) fn at_least(self, (major, minor): (u32, u32)) -> bool {
-        (self.version.major, self.version.minor) >= (major, minor)
+    /// Elasticsearch with all that its default distribution has.
+    pub fn elasticsearch(major: u32, minor: u32) -> Self {
+        Self { version: Version::elasticsearch(major, minor), knn: false, zstd: false }
+    }
+
+    /// OpenSearch from this version on.
+    pub(crate) fn at_least(self, since: (u32, u32)) -> bool {
+        self.version.flavour == Flavour::OpenSearch && self.version.number() >= since
+    }
+
+    /// Elasticsearch from this version on.
+    pub(crate) fn elasticsearch_from(self, since: (u32, u32)) -> bool {
+        self.is_elasticsearch() && self.version.number() >= since
+    }
+
+    pub(crate) fn is_elasticsearch(self) -> bool {
+        self.version.flavour == Flavour::Elasticsearch
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::report::Rules;
+use super::knn;
+use crate::{catalogue::RuleLine, report::Rules};
 
 /// What stands in for a type.
 #[derive(Clone, Copy)]
@@ -48,6 +49,60 @@ const KINDS: &[Kind] = &[
     ("murmur3", None, To::Opaque, "the target has no murmur3 fields; only stored"),
 ];
 
+/// Types above that an Elasticsearch has, from which version on.
+const ELASTICSEARCH: &[(&str, (u32, u32))] = &[
+    ("flattened", (7, 3)),
+    ("shape", (7, 4)),
+    ("dense_vector", (7, 6)),
+    ("histogram", (7, 6)),
+    ("constant_keyword", (7, 7)),
+    ("point", (7, 8)),
+    ("wildcard", (7, 9)),
+    ("version", (7, 10)),
+    ("unsigned_long", (7, 10)),
+    ("aggregate_metric_double", (7, 11)),
+    ("match_only_text", (7, 14)),
+    ("sparse_vector", (8, 11)),
+    ("counted_keyword", (8, 13)),
+    ("passthrough", (8, 15)),
+    ("semantic_text", (8, 15)),
+    ("rank_vectors", (8, 18)),
+    ("patterned_text", (9, 2)),
+    ("exponential_histogram", (9, 3)),
+];
+
+/// Types of OpenSearch that no Elasticsearch has.
+const OPENSEARCH: &[(&str, To, &str)] = &[
+    ("flat_object", To::Type("flattened"), "Elasticsearch calls it flattened"),
+    ("knn_vector", To::Opaque, "Elasticsearch has no knn_vector; only stored"),
+    ("semantic", To::Opaque, "Elasticsearch does not know OpenSearch's models; only stored"),
+];
+
+/// What stands in for a type that the target hasn't, and why.
+fn stand_in(kind: &str, no_value: bool, rules: &Rules) -> Option<(To, &'static str)> {
+    if rules.target.is_elasticsearch()
+        && let Some((_, to, why)) = OPENSEARCH.iter().find(|(from, ..)| *from == kind)
+        && !matches!(to, To::Type(to) if !has(to, None, false, rules))
+    {
+        return Some((*to, why));
+    }
+    let (_, _, to, why) = KINDS
+        .iter()
+        .find(|(from, since, ..)| *from == kind && !has(kind, *since, no_value, rules))?;
+    Some((*to, why))
+}
+
+/// True where the target has the type. `no_value`: a constant that its first document sets.
+fn has(kind: &str, since: Option<(u32, u32)>, no_value: bool, rules: &Rules) -> bool {
+    if rules.target.is_elasticsearch() {
+        return ELASTICSEARCH
+            .iter()
+            .any(|(name, since)| *name == kind && rules.target.elasticsearch_from(*since));
+    }
+    // Its value may come with the first document in Elasticsearch, never in OpenSearch.
+    !no_value && since.is_some_and(|since| rules.target.at_least(since))
+}
+
 /// Puts in what stands for the field's type. `false`: nothing does where it is (a multi-field can't be an
 /// object), so the field has to go.
 pub(super) fn replace(
@@ -56,18 +111,17 @@ pub(super) fn replace(
     multi: bool,
     rules: &mut Rules,
 ) -> bool {
-    if field.get("type").is_some_and(|kind| kind == "dense_vector") && rules.target.knn && !multi {
-        return vector(path, field, rules);
+    let is = |field: &Map<String, Value>, name: &str| field.get("type").is_some_and(|k| k == name);
+    if is(field, "dense_vector") && rules.target.knn && !multi {
+        return knn::from_dense(path, field, rules);
+    }
+    if is(field, "knn_vector") && !rules.target.is_elasticsearch() {
+        knn::method(path, field, rules);
     }
     // A stand-in may itself need one: flattened, flat_object, only stored.
     while let Some(kind) = field.get("type").and_then(Value::as_str) {
-        // Its value may come with the first document in Elasticsearch, never in OpenSearch.
         let no_value = kind == "constant_keyword" && !field.contains_key("value");
-        let Some((_, _, to, why)) = KINDS.iter().find(|(from, since, ..)| {
-            *from == kind && (no_value || !since.is_some_and(|since| rules.target.at_least(since)))
-        }) else {
-            return true;
-        };
+        let Some((to, why)) = stand_in(kind, no_value, rules) else { return true };
         if multi && !matches!(to, To::Type(_)) {
             rules
                 .changed(path, "the target has no such type, and an object can't be a multi-field");
@@ -92,25 +146,42 @@ pub(super) fn replace(
     true
 }
 
-/// `dense_vector` → `knn_vector`, its similarity as the space.
-fn vector(path: &str, field: &mut Map<String, Value>, rules: &mut Rules) -> bool {
-    let Some(dims) = field.get("dims").filter(|dims| dims.is_u64()).cloned() else {
-        rules.refuse(path, "a dense_vector without dims has no dimension for a knn_vector");
-        *field = object(json!({"type": "object", "enabled": false}));
-        return true;
+/// What these tables say, for the documentation.
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let line = |(name, since, to, why): &Kind| {
+        let versions = match since {
+            None => "OpenSearch".to_owned(),
+            Some((major, minor)) => format!("OpenSearch before {major}.{minor}"),
+        };
+        let versions = match ELASTICSEARCH.iter().find(|(of, _)| of == name) {
+            Some((_, (major, minor))) => {
+                format!("{versions}, Elasticsearch before {major}.{minor}")
+            }
+            None if *name == "flat_object" => versions,
+            None => format!("{versions}, Elasticsearch"),
+        };
+        let becomes = match to {
+            To::Type(to) => (*to).to_owned(),
+            To::Opaque => "object, not enabled".into(),
+            To::Object(members) => {
+                let members: Vec<_> =
+                    members.iter().map(|(name, kind)| format!("{name}: {kind}")).collect();
+                format!("object of {}", members.join(", "))
+            }
+        };
+        RuleLine::new("field types", *name, versions, becomes, why)
     };
-    let space = match field.get("similarity").and_then(Value::as_str) {
-        Some("l2_norm") => "l2",
-        Some("dot_product" | "max_inner_product") => "innerproduct",
-        _ => "cosinesimil",
-    };
-    let method = json!({"name": "hnsw", "engine": "lucene", "space_type": space});
-    *field = object(json!({"type": "knn_vector", "dimension": dims, "method": method}));
-    rules.changed(path, "OpenSearch calls it knn_vector");
-    true
+    let theirs = OPENSEARCH.iter().map(|(name, to, why)| {
+        let becomes = match to {
+            To::Type(to) => (*to).to_owned(),
+            To::Opaque | To::Object(_) => "object, not enabled".to_owned(),
+        };
+        RuleLine::new("field types", *name, "Elasticsearch".into(), becomes, why)
+    });
+    KINDS.iter().map(line).chain(theirs).collect()
 }
 
-fn object(value: Value) -> Map<String, Value> {
+pub(super) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -183,17 +254,24 @@ mod tests {
     }
 
     #[test]
-    fn vectors_become_k_nn_where_the_plugin_is() {
-        let knn = Target { knn: true, ..Target::opensearch(2, 19) };
-        let method = json!({"name": "hnsw", "engine": "lucene", "space_type": "l2"});
-        check(
-            knn,
-            json!({"type": "dense_vector", "dims": 3, "similarity": "l2_norm", "index": true}),
-            json!({"type": "knn_vector", "dimension": 3, "method": method}),
-        );
-        let mut rules = Rules::new(None, knn);
-        assert!(replace("f", &mut object(json!({"type": "dense_vector"})), false, &mut rules));
-        assert_eq!(rules.refused.len(), 1);
+    fn an_elasticsearch_keeps_the_types_of_its_version() {
+        for (kind, (major, minor)) in ELASTICSEARCH {
+            let field = json!({"type": kind});
+            check(Target::elasticsearch(*major, *minor), field.clone(), field);
+        }
+        let plain = |kind: &str| json!({"type": kind});
+        for (name, to, _) in OPENSEARCH {
+            let made = match to {
+                To::Type(to) => plain(to),
+                To::Opaque | To::Object(_) => json!({"type": "object", "enabled": false}),
+            };
+            check(Target::elasticsearch(8, 19), plain(name), made);
+            check(Target::opensearch(3, 8), plain(name), plain(name));
+        }
+        check(Target::elasticsearch(7, 8), plain("wildcard"), plain("keyword"));
+        let opaque = json!({"type": "object", "enabled": false});
+        check(Target::elasticsearch(7, 2), plain("flattened"), opaque.clone());
+        check(Target::elasticsearch(7, 2), plain("flat_object"), opaque);
     }
 
     #[test]

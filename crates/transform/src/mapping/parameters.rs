@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::report::Rules;
+use crate::{catalogue::RuleLine, report::Rules};
 
 /// Parameters that no type of the target takes, with the reason.
 const GONE: &[(&str, &str)] = &[
@@ -38,6 +38,22 @@ const GONE: &[(&str, &str)] = &[
     ("on_script_error", "the target computes no fields while it indexes"),
     ("subobjects", "dotted names are always objects"),
     ("store_array_source", "the target has no synthetic source"),
+];
+
+/// Parameters above that an Elasticsearch has, from which version on.
+const ELASTICSEARCH: &[(&str, (u32, u32))] = &[
+    ("script", (7, 13)),
+    ("on_script_error", (7, 13)),
+    ("time_series_dimension", (7, 16)),
+    ("time_series_metric", (7, 16)),
+    ("subobjects", (8, 3)),
+    ("synthetic_source_keep", (8, 16)),
+];
+
+/// Parameters that Elasticsearch dropped and OpenSearch has.
+const OPENSEARCH: &[(&str, (u32, u32), &str)] = &[
+    ("boost", (8, 0), "queries say it; Elasticsearch 8 boosts no fields"),
+    ("skip_list", (1, 0), "Elasticsearch has no skip lists of doc values"),
 ];
 
 /// Parameters that are true or false.
@@ -94,10 +110,36 @@ pub(super) fn normalize(path: &str, field: &mut Map<String, Value>, rules: &mut 
         rules.changed(format!("{path}.path"), "fields are indexed under their full names");
     }
     for (name, why) in GONE {
-        if field.remove(*name).is_some() {
+        let kept = ELASTICSEARCH
+            .iter()
+            .any(|(of, since)| of == name && rules.target.elasticsearch_from(*since));
+        if !kept && field.remove(*name).is_some() {
             rules.changed(format!("{path}.{name}"), why);
         }
     }
+    for (name, since, why) in OPENSEARCH {
+        if rules.target.elasticsearch_from(*since) && field.remove(*name).is_some() {
+            rules.changed(format!("{path}.{name}"), why);
+        }
+    }
+}
+
+/// What these tables say, for the documentation.
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let gone = GONE.iter().map(|(name, why)| {
+        let versions = match ELASTICSEARCH.iter().find(|(of, _)| of == name) {
+            Some((_, (major, minor))) => {
+                format!("OpenSearch, Elasticsearch before {major}.{minor}")
+            }
+            None => "all".to_owned(),
+        };
+        RuleLine::new("parameters of fields", *name, versions, "-".into(), why)
+    });
+    let theirs = OPENSEARCH.iter().map(|(name, (major, _), why)| {
+        let versions = format!("Elasticsearch {major} on");
+        RuleLine::new("parameters of fields", *name, versions, "-".into(), why)
+    });
+    gone.chain(theirs).collect()
 }
 
 /// Old names whose meaning lives on under another one.
@@ -162,6 +204,27 @@ mod tests {
                 Map::from_iter([("type".into(), json!("long")), ((*name).into(), json!(false))]);
             normalize("f", &mut field, &mut rules);
             assert!(!field.contains_key(*name) && !rules.changes.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_elasticsearch_keeps_what_its_version_has() {
+        let left = |name: &str, target| {
+            let mut rules = Rules::new(None, target);
+            let mut field = Map::from_iter([(name.to_owned(), json!("x"))]);
+            normalize("f", &mut field, &mut rules);
+            assert_eq!(rules.changes.is_empty(), !field.is_empty(), "{name}");
+            !field.is_empty()
+        };
+        for (name, (major, minor)) in ELASTICSEARCH {
+            assert!(
+                left(name, Target::elasticsearch(*major, *minor)) && !left(name, Target::default())
+            );
+        }
+        for (name, (major, minor), _) in OPENSEARCH {
+            assert!(
+                !left(name, Target::elasticsearch(*major, *minor)) && left(name, Target::default())
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{dates, parameters, templates};
-use crate::report::Rules;
+use crate::{catalogue::RuleLine, report::Rules};
 
 /// Keys that stand at the top of a mapping without a type, besides those that are gone.
 const KEYS: &[&str] = &[
@@ -42,6 +42,7 @@ const GONE: &[(&str, &str)] = &[
     ("_ignored", "is not configurable"),
     ("_tier", "is not configurable"),
     ("_inference_fields", "the target does not know inference fields"),
+    ("_ignored_source", "is not configurable"),
     ("_default_", "there are no types any more; existing ones were made with it"),
     ("runtime", "the target has no runtime fields"),
     ("subobjects", "dotted names are always objects"),
@@ -52,6 +53,12 @@ const GONE: &[(&str, &str)] = &[
     ("search_analyzer", "fields name their own analyzers"),
     ("search_quote_analyzer", "fields name their own analyzers"),
 ];
+
+/// Keys above that an Elasticsearch has, from which version on.
+const ELASTICSEARCH: &[(&str, (u32, u32))] = &[("runtime", (7, 11)), ("subobjects", (8, 3))];
+
+/// What only OpenSearch has.
+const OPENSEARCH: &[(&str, &str)] = &[("derived", "Elasticsearch has no derived fields")];
 
 /// What is left below a metadata field; its other keys are gone.
 const BELOW: &[(&str, &[&str], &str)] = &[
@@ -65,7 +72,7 @@ const BELOW: &[(&str, &[&str], &str)] = &[
 ];
 
 /// `{"doc": {"properties": …}}` of versions before 7: the only key is a type's name.
-pub(super) fn single_type(mappings: &Map<String, Value>) -> Option<(&str, &Map<String, Value>)> {
+pub(crate) fn single_type(mappings: &Map<String, Value>) -> Option<(&str, &Map<String, Value>)> {
     let mut keys = mappings.iter();
     let (name, value) = keys.next()?;
     // A type may be called `transform` or `analyzer`; none begins with an underscore but `_doc`.
@@ -78,19 +85,28 @@ pub(super) fn single_type(mappings: &Map<String, Value>) -> Option<(&str, &Map<S
     value.as_object().map(|inner| (name.as_str(), inner))
 }
 
+/// True for a key that stands at the top of a mapping that has no types.
+pub(crate) fn is_key(key: &str) -> bool {
+    KEYS.contains(&key) || key == "_all"
+}
+
 pub(super) fn transform(mapping: &mut Map<String, Value>, rules: &mut Rules) {
-    for (gone, why) in GONE {
-        if mapping.remove(*gone).is_some() {
+    let theirs = if rules.target.is_elasticsearch() { OPENSEARCH } else { &[] };
+    for (gone, why) in GONE.iter().chain(theirs) {
+        if !elasticsearch_has(gone, rules) && mapping.remove(*gone).is_some() {
             rules.changed(format!("mappings.{gone}"), why);
         }
     }
     for (name, left, why) in BELOW {
         let Some(Value::Object(below)) = mapping.get_mut(*name) else { continue };
         below.retain(|key, value| {
-            if left.contains(&key.as_str()) {
+            let mode =
+                *name == "_source" && key == "mode" && rules.target.elasticsearch_from((8, 4));
+            let no_names = *name == "_field_names" && rules.target.elasticsearch_from((8, 0));
+            if (left.contains(&key.as_str()) && !no_names) || mode {
                 if let Some(plain) = parameters::boolean(value) {
                     *value = json!(plain);
-                } else if value.is_string() {
+                } else if value.is_string() && !mode {
                     *value = json!([value.take()]);
                 }
                 return true;
@@ -118,6 +134,44 @@ pub(super) fn transform(mapping: &mut Map<String, Value>, rules: &mut Rules) {
     }
 }
 
+fn elasticsearch_has(key: &str, rules: &Rules) -> bool {
+    ELASTICSEARCH
+        .iter()
+        .any(|(name, since)| *name == key && rules.target.elasticsearch_from(*since))
+}
+
+/// What these tables say, for the documentation.
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let kept = |key: &str| ELASTICSEARCH.iter().find(|(name, _)| *name == key);
+    let gone = GONE.iter().map(|(key, why)| {
+        let versions = match kept(key) {
+            Some((_, (major, minor))) => {
+                format!("OpenSearch, Elasticsearch before {major}.{minor}")
+            }
+            None => "all".to_owned(),
+        };
+        RuleLine::new("mappings", *key, versions, "-".into(), why)
+    });
+    let theirs = OPENSEARCH
+        .iter()
+        .map(|(key, why)| RuleLine::new("mappings", *key, "Elasticsearch".into(), "-".into(), why));
+    let below = BELOW.iter().map(|(key, left, why)| {
+        let becomes = format!("only {}", left.join(", "));
+        RuleLine::new("mappings", format!("{key}.*"), "all".into(), becomes, why)
+    });
+    let dynamic = [
+        ("runtime", "false"),
+        ("strict_allow_templates", "true"),
+        ("false_allow_templates", "true"),
+    ];
+    let dynamic = dynamic.iter().map(|(word, becomes)| {
+        let what = format!("dynamic: {word}");
+        let versions = "targets that don't know it".to_owned();
+        RuleLine::new("mappings", what, versions, (*becomes).into(), "refuses no document")
+    });
+    gone.chain(theirs).chain(below).chain(dynamic).collect()
+}
+
 /// `dynamic`, of the whole or of an object.
 pub(super) fn dynamic(path: &str, object: &mut Map<String, Value>, rules: &mut Rules) {
     let Some(value) = object.get("dynamic") else { return };
@@ -125,6 +179,7 @@ pub(super) fn dynamic(path: &str, object: &mut Map<String, Value>, rules: &mut R
         Some("strict_allow_templates") => (2, 17),
         Some("false_allow_templates") => (3, 0),
         // Types guessed at the first value could refuse a later one; runtime fields refuse none.
+        Some("runtime") if rules.target.elasticsearch_from((7, 11)) => return,
         Some("runtime") => {
             object.insert("dynamic".into(), json!("false"));
             rules.changed(format!("{path}.dynamic"), "the target has no runtime fields");
@@ -202,6 +257,26 @@ mod tests {
         check(json!({"runtime": {"a": {}}}), None);
         check(json!({"properties": {}}), None);
         check(json!({"a": {}, "b": {}}), None);
+    }
+
+    #[test]
+    fn an_elasticsearch_keeps_what_its_version_has() {
+        for (name, (major, minor)) in ELASTICSEARCH {
+            let mapping = json!({*name: {}});
+            check(Target::elasticsearch(*major, *minor), mapping.clone(), mapping);
+        }
+        for (name, _) in OPENSEARCH {
+            check(Target::elasticsearch(8, 19), json!({*name: {}}), json!({}));
+            check(Target::default(), json!({*name: {}}), json!({*name: {}}));
+        }
+        let (seven, eight) = (Target::elasticsearch(7, 17), Target::elasticsearch(8, 19));
+        let synthetic = json!({"_source": {"mode": "synthetic"}});
+        check(eight, synthetic.clone(), synthetic.clone());
+        check(seven, synthetic, json!({}));
+        let names = json!({"_field_names": {"enabled": false}});
+        check(seven, names.clone(), names.clone());
+        check(eight, names, json!({}));
+        check(eight, json!({"dynamic": "runtime"}), json!({"dynamic": "runtime"}));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::report::Rules;
+use crate::{catalogue::RuleLine, report::Rules};
 
 /// What every type with a value takes (even where it means nothing).
 const ALL: &[&str] = &[
@@ -139,6 +139,24 @@ pub(super) fn drop_late(path: &str, field: &mut Map<String, Value>, rules: &mut 
             );
         }
     }
+}
+
+/// What the tables say, for the documentation.
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let why = "the target's version takes no such parameter";
+    let late = LATE.iter().map(|(kinds, parameter, (major, minor))| {
+        let what = format!("{parameter} of {}", kinds.join(", "));
+        let versions = format!("OpenSearch before {major}.{minor}");
+        RuleLine::new("parameters of fields", what, versions, "-".into(), why)
+    });
+    let rest = RuleLine::new(
+        "parameters of fields",
+        "any other that the field's type does not take",
+        "OpenSearch, from Elasticsearch".into(),
+        "-".into(),
+        "the target's type takes no such parameter",
+    );
+    late.chain([rest]).collect()
 }
 
 fn takes(kind: &str, parameter: &str) -> Option<bool> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{field, parameters, unfold};
-use crate::report::Rules;
+use crate::{catalogue::RuleLine, report::Rules};
 
 /// What a value may be found to be, for `match_mapping_type`.
 const FOUND: &[(&str, &str)] = &[
@@ -18,6 +18,23 @@ const FOUND: &[(&str, &str)] = &[
 ];
 
 const NOT_KNOWN: &[&str] = &["unmatch_mapping_type", "runtime"];
+
+const UNKNOWN: &str = "the target's templates neither exclude types nor make runtime fields";
+
+/// What these tables say, for the documentation.
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let area = "dynamic templates";
+    let unknown = NOT_KNOWN.iter().map(|key| {
+        let versions = "OpenSearch, Elasticsearch before 8.9".to_owned();
+        RuleLine::new(area, *key, versions, "no template".into(), UNKNOWN)
+    });
+    let found = FOUND.iter().map(|(from, to)| {
+        let what = format!("match_mapping_type: {from}");
+        let why = "named as the target names what it finds";
+        RuleLine::new(area, what, "all".into(), (*to).into(), why)
+    });
+    unknown.chain(found).collect()
+}
 
 pub(super) fn transform(path: &str, templates: &mut Value, rules: &mut Rules) {
     let Some(list) = templates.as_array_mut() else { return };
@@ -39,12 +56,12 @@ pub(super) fn transform(path: &str, templates: &mut Value, rules: &mut Rules) {
 
 /// One template may become none, or several, the first to match wins.
 fn one(path: &str, mut rule: Map<String, Value>, rules: &mut Rules) -> Vec<Map<String, Value>> {
+    if rules.target.elasticsearch_from((8, 9)) && rule.contains_key("runtime") {
+        return vec![rule];
+    }
     for key in NOT_KNOWN {
-        if rule.contains_key(*key) {
-            rules.changed(
-                path,
-                "the target's templates neither exclude types nor make runtime fields",
-            );
+        if !rules.target.elasticsearch_from((8, 9)) && rule.contains_key(*key) {
+            rules.changed(path, UNKNOWN);
             return Vec::new();
         }
     }
@@ -149,6 +166,21 @@ mod tests {
                 "{name}": {"type": "string"}, "raw": {"type": "string", "index": "not_analyzed"}}}}),
             json!([{"match": "m", "mapping": {"type": "text", "fields": {"raw": {"type": "keyword"}}}}]),
         );
+    }
+
+    #[test]
+    fn an_elasticsearch_takes_what_its_version_knows() {
+        for rule in [json!({"runtime": {}}), json!({"unmatch_mapping_type": "long", "mapping": {}})]
+        {
+            for (target, left) in
+                [(Target::elasticsearch(8, 9), 1), (Target::elasticsearch(7, 17), 0)]
+            {
+                let mut rules = Rules::new(None, target);
+                let mut templates = json!([{"t": rule}]);
+                transform("mappings", &mut templates, &mut rules);
+                assert_eq!(templates.as_array().unwrap().len(), left, "{rule}");
+            }
+        }
     }
 
     #[test]
