@@ -1,7 +1,8 @@
 //! Every rule that is data, as a line: what the documentation is held to.
 
 use crate::{
-    alias, analysis, data_stream, lifecycle, mapping, pipeline, rules, script, skipped, templates,
+    alias, analysis, data_stream, lifecycle, mapping, pipeline, rules, script, settings, skipped,
+    templates,
 };
 
 /// A rule.
@@ -34,6 +35,8 @@ impl RuleLine {
 pub fn catalogue() -> Vec<RuleLine> {
     [
         rules::catalogue(),
+        settings::catalogue(),
+        mapping::catalogue(),
         mapping::kinds::catalogue(),
         mapping::knn::catalogue(),
         mapping::root::catalogue(),

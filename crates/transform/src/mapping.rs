@@ -11,7 +11,7 @@ pub(crate) mod templates;
 
 use serde_json::{Map, Value, json};
 
-use crate::report::Rules;
+use crate::{catalogue::RuleLine, report::Rules};
 
 /// Transforms a whole mapping, with or without the name of a type around it.
 pub(crate) fn transform(mappings: &Map<String, Value>, rules: &mut Rules) -> Map<String, Value> {
@@ -128,6 +128,56 @@ fn completion(path: &str, field: &mut Map<String, Value>, rules: &mut Rules) {
         .collect();
     field.insert("contexts".into(), Value::Array(contexts));
     rules.changed(format!("{path}.context"), "contexts are a list now, without defaults");
+}
+
+/// What is no table, for the documentation: (what, the targets, what it becomes, why).
+const REST: &[(&str, &str, &str, &str)] = &[
+    ("string, analyzed", "all", "text", "an analyzed string is a text now"),
+    ("string, not_analyzed", "all", "keyword", "a string that isn't analyzed is a keyword now"),
+    (
+        "string, not indexed",
+        "all",
+        "keyword, neither indexed nor with doc values",
+        "a string that isn't indexed is a keyword without an index now",
+    ),
+    (
+        "multi_field",
+        "all",
+        "its main field with fields",
+        "a multi_field is its main field with others below it",
+    ),
+    (
+        "completion with context",
+        "all",
+        "completion with contexts",
+        "contexts are a list now, without defaults",
+    ),
+    (
+        "completion with payloads",
+        "all",
+        "refused",
+        "documents whose suggestions carry a payload are refused",
+    ),
+    (
+        "date with a format of Joda, from Elasticsearch before 7",
+        "all",
+        "the same format in java.time",
+        "date formats are those of java.time now",
+    ),
+    (
+        "date with a format in camel case",
+        "Elasticsearch 8 on",
+        "the same format in snake case",
+        "Elasticsearch 8 names formats in snake case only",
+    ),
+    ("fields without a name", "all", "refused", "the target takes no empty names of fields"),
+];
+
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let line = |(what, versions, becomes, why): &(&str, &str, &str, &'static str)| {
+        RuleLine::new("field types", *what, (*versions).into(), (*becomes).into(), why)
+    };
+    REST.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Change, analysis,
+    catalogue::RuleLine,
     report::Rules,
     rules::{self, SettingRule},
 };
@@ -93,6 +94,48 @@ fn value(name: &str, value: &Value, path: &str, rules: &mut Rules) -> Option<Val
         rules.changed(path, why);
     }
     Some(json!(to))
+}
+
+/// What [`value`] does, for the documentation: (setting and value, what it becomes, why).
+const VALUES: &[(&str, &str, &str, &str)] = &[
+    (
+        "index.codec: zstd, zstd_no_dict",
+        "targets without the plugin",
+        "best_compression",
+        "the target has no such codec; the nearest",
+    ),
+    (
+        "index.codec: zlib",
+        "OpenSearch before 2.9, Elasticsearch",
+        "best_compression",
+        "the target has no such codec; the nearest",
+    ),
+    ("index.codec: any other", "all", "default", "the target has no such codec"),
+    (
+        "index.store.type: default, memory, ram, snapshot, mmap_fs, nio_fs, simple_fs",
+        "all",
+        "-",
+        "the target has no such store; it takes its own",
+    ),
+    (
+        "index.shard.check_on_startup: fix",
+        "all",
+        "true",
+        "a shard isn't repaired on startup any more",
+    ),
+    (
+        "index.similarity.*.type: default, classic",
+        "all",
+        "BM25",
+        "TF/IDF is gone; BM25 is the default",
+    ),
+];
+
+pub(crate) fn catalogue() -> Vec<RuleLine> {
+    let line = |(what, versions, becomes, why): &(&str, &str, &str, &'static str)| {
+        RuleLine::new("settings", *what, (*versions).into(), (*becomes).into(), why)
+    };
+    VALUES.iter().map(line).collect()
 }
 
 fn flatten<'a>(prefix: &str, object: &'a Map<String, Value>, flat: &mut Vec<(String, &'a Value)>) {

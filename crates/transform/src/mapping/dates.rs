@@ -12,10 +12,13 @@ pub(super) fn field(path: &str, field: &mut Map<String, Value>, rules: &mut Rule
         return;
     }
     let seconds = field.get("numeric_resolution").is_some_and(|unit| unit == "seconds");
+    let path = format!("{path}.format");
     if !rules.created_before(7) {
+        if let Some(format) = field.get_mut("format") {
+            names(&path, format, rules);
+        }
         return;
     }
-    let path = format!("{path}.format");
     let before = field.get("format").and_then(Value::as_str).map(str::to_owned);
     let mut after = match &before {
         Some(format) => java(&path, format, rules),
@@ -41,12 +44,26 @@ pub(super) fn field(path: &str, field: &mut Map<String, Value>, rules: &mut Rule
     rules.changed(path, "date formats are those of java.time now");
 }
 
+/// `dateOptionalTime` → `date_optional_time`: Elasticsearch 8 takes no other form.
+fn names(path: &str, format: &mut Value, rules: &mut Rules) {
+    let Some(before) = format.as_str().filter(|_| rules.target.elasticsearch_from((8, 0))) else {
+        return;
+    };
+    let part = |part: &str| if is_name(part) { snake(part) } else { part.to_owned() };
+    let after = before.split("||").map(part).collect::<Vec<_>>().join("||");
+    if after != before {
+        *format = json!(after);
+        rules.changed(path, "Elasticsearch 8 names formats in snake case only");
+    }
+}
+
 /// `dynamic_date_formats`.
 pub(super) fn list(path: &str, formats: &mut Value, rules: &mut Rules) {
+    let Some(formats) = formats.as_array_mut() else { return };
     if !rules.created_before(7) {
+        formats.iter_mut().for_each(|format| names(path, format, rules));
         return;
     }
-    let Some(formats) = formats.as_array_mut() else { return };
     for format in formats {
         let Some(before) = format.as_str() else { continue };
         if let Some(after) = java(path, before, rules)
@@ -143,6 +160,21 @@ fn pattern(joda: &str) -> Option<Vec<String>> {
 mod tests {
     use super::*;
     use crate::{Target, Version};
+
+    #[test]
+    fn names_are_in_snake_case_where_an_elasticsearch_takes_no_other() {
+        let made = |target| {
+            let mut rules = Rules::new(Some(Version::elasticsearch(7, 17)), target);
+            let format = json!("dateOptionalTime||yyyy-MM||epoch_millis");
+            let mut date =
+                Map::from_iter([("type".into(), json!("date")), ("format".into(), format)]);
+            field("f", &mut date, &mut rules);
+            (date["format"].clone(), rules.changes.len())
+        };
+        let snake = json!("date_optional_time||yyyy-MM||epoch_millis");
+        assert_eq!(made(Target::elasticsearch(8, 19)), (snake, 1));
+        assert_eq!(made(Target::opensearch(3, 8)).1, 0);
+    }
 
     #[test]
     fn joda_becomes_java_time() {
