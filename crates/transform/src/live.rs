@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    Flavour, SnapshotIndex, TargetIndex, Version, Wanted, target_indices, templates::by_type,
+    Change, Flavour, SnapshotIndex, TargetIndex, Version, Wanted, target_indices,
+    templates::by_type,
 };
 
 /// One index a type or one for all, as of [`target_indices`]: the same index out of a snapshot gives the same.
@@ -35,8 +36,25 @@ pub fn live_index(
         created,
         routing_shards,
     };
-    target_indices(index, wanted)
+    let mut targets = target_indices(index, wanted);
+    for (key, value) in definition {
+        let nothing = value.is_null() || value.as_object().is_some_and(Map::is_empty);
+        if nothing || TAKEN.contains(&key.as_str()) {
+            continue;
+        }
+        let why = match key.as_str() {
+            "warmers" => "warmers are gone since Elasticsearch 5",
+            _ => "not part of an index on the target",
+        };
+        for target in &mut targets {
+            target.changes.push(Change { path: key.clone(), why, deferred: false });
+        }
+    }
+    targets
 }
+
+/// What a definition has that isn't lost; a data stream has its indices itself.
+const TAKEN: &[&str] = &["settings", "mappings", "aliases", "routing_num_shards", "data_stream"];
 
 /// What clusters give a new index: from 7 on enough for ten splits in two, at most 1024. Before 5 none is recorded;
 /// an index made of another one has that one's.
@@ -174,6 +192,16 @@ mod tests {
         let said = object(json!({"settings": shrunk, "routing_num_shards": 768}));
         let made = live_index("i", &said, Version::elasticsearch(7, 10), Wanted::default());
         assert_eq!(made[0].body["settings"]["index.number_of_routing_shards"], json!("768"));
+    }
+
+    #[test]
+    fn what_else_a_definition_has_is_named() {
+        let body = object(
+            json!({"warmers": {"w": {}}, "lifecycle": {"enabled": true}, "data_stream": "s", "of": {}}),
+        );
+        let made = live_index("i", &body, Version::elasticsearch(1, 7), Wanted::default());
+        let paths: Vec<_> = made[0].changes.iter().map(|change| &change.path[..]).collect();
+        assert_eq!(paths, ["lifecycle", "warmers"]);
     }
 
     #[test]
