@@ -6,7 +6,7 @@ use crate::{
     Change, Target, alias,
     mapping::{self, knn},
     report::Rules,
-    settings,
+    settings, templates,
 };
 
 /// What a target index says of where it came from: `mappings._meta.godwit`.
@@ -131,6 +131,11 @@ pub fn template_body(body: &Map<String, Value>) -> Transformed {
         // Legacy, where `template` may also be a pattern.
         _ => &mut template,
     };
+    let mut rules = Rules::new(None, Target::default());
+    if let Some(Value::Object(mappings)) = holder.get_mut("mappings") {
+        *mappings = templates::without_default(mappings, &mut rules);
+    }
+    changes.extend(rules.changes);
     let made = index_body(holder, None);
     if let Value::Object(made) = made.body {
         holder.extend(made);
@@ -222,6 +227,9 @@ mod tests {
             made.body,
             json!({"template": "a*", "mappings": {"properties": {}}, "order": 1})
         );
+        let old = json!({"template": "a*", "mappings": {"_default_": {"dynamic": false}}});
+        let made = template_body(&object(old));
+        assert_eq!(made.body, json!({"template": "a*", "mappings": {"dynamic": false}}));
     }
 
     #[test]

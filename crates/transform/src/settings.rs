@@ -32,10 +32,8 @@ pub(crate) fn apply(
     of: Of,
     rules: &mut Rules,
 ) -> Map<String, Value> {
-    let mut flat = Vec::new();
-    flatten("", settings, &mut flat);
     let mut kept = Map::new();
-    for (name, value) in flat {
+    for (name, value) in flat(settings) {
         let bare = name.strip_prefix("index.").unwrap_or(&name);
         let path = format!("settings.index.{bare}");
         let rule = rules::applies(bare, rules.target).filter(|(rule, _)| {
@@ -136,6 +134,13 @@ pub(crate) fn catalogue() -> Vec<RuleLine> {
         RuleLine::new("settings", *what, (*versions).into(), (*becomes).into(), why)
     };
     VALUES.iter().map(line).collect()
+}
+
+/// Every setting by its full dotted name.
+pub(crate) fn flat(settings: &Map<String, Value>) -> Vec<(String, &Value)> {
+    let mut flat = Vec::new();
+    flatten("", settings, &mut flat);
+    flat
 }
 
 fn flatten<'a>(prefix: &str, object: &'a Map<String, Value>, flat: &mut Vec<(String, &'a Value)>) {

@@ -32,6 +32,11 @@ const BEATS: &str = "made by Metricbeat, which sets it up itself";
 const STACK: &str = "made by Elasticsearch for its own use";
 const WATCHER: &str = "made by Watcher, which the target hasn't";
 
+/// How the indices of data streams are called.
+const BACKING: &str = ".ds-";
+
+const STREAM: &str = "an index of a data stream, which makes its own on the target";
+
 /// (how a name begins, why), of items of every kind.
 const PREFIXES: &[(&str, &str)] = &[
     (".", DOT),
@@ -98,7 +103,9 @@ const COMPONENT_SUFFIXES: &[&str] = &[
 
 /// Why an item is left out by default. A list of what is wanted takes the place of all of this.
 pub fn is_skipped(kind: Kind, name: &str) -> Option<&'static str> {
-    // Indices of data streams are the streams' to make.
+    if kind == Kind::Index && name.starts_with(BACKING) {
+        return Some(STREAM);
+    }
     if let Some((_, why)) = PREFIXES.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         return Some(why);
     }
@@ -123,13 +130,21 @@ pub(crate) fn catalogue() -> Vec<RuleLine> {
         RuleLine::new("left out by default", what, kinds.to_owned(), "skipped".into(), why)
     };
     let all = "items of every kind";
+    let backing = line(format!("{BACKING}*"), "indices", STREAM);
     let prefixes = PREFIXES.iter().map(|(prefix, why)| line(format!("{prefix}*"), all, *why));
     let names = NAMES.iter().map(|(name, why)| line((*name).to_owned(), all, *why));
     let templates = TEMPLATES.iter().map(|(name, why)| line((*name).to_owned(), "templates", *why));
     let begun =
         TEMPLATE_PREFIXES.iter().map(|(prefix, why)| line(format!("{prefix}*"), "templates", *why));
     let suffixes = COMPONENT_SUFFIXES.iter().map(|of| line(format!("*{of}"), "templates", STACK));
-    prefixes.chain(names).chain(templates).chain(begun).chain(suffixes).collect()
+    [backing]
+        .into_iter()
+        .chain(prefixes)
+        .chain(names)
+        .chain(templates)
+        .chain(begun)
+        .chain(suffixes)
+        .collect()
 }
 
 #[cfg(test)]
@@ -158,6 +173,8 @@ mod tests {
             assert_eq!(is_skipped(Kind::ComponentTemplate, &format!("x{suffix}")), Some(STACK));
             assert_eq!(is_skipped(Kind::Pipeline, &format!("x{suffix}")), None);
         }
+        assert_eq!(is_skipped(Kind::Index, ".ds-logs-2024.01.01-000001"), Some(STREAM));
+        assert_eq!(is_skipped(Kind::Alias, ".ds-logs"), Some(DOT));
         for name in ["logs-2024", "my-index", "orders"] {
             assert_eq!(is_skipped(Kind::Index, name), None);
         }

@@ -9,7 +9,7 @@ use crate::{
 
 mod by_type;
 
-pub(crate) use by_type::by_type;
+pub(crate) use by_type::{by_type, without_default};
 
 /// A key of a template that not every target takes: (key, the first OpenSearch, the first Elasticsearch, why).
 type Key = (&'static str, Option<(u32, u32)>, Option<(u32, u32)>, &'static str);

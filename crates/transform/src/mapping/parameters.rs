@@ -54,6 +54,7 @@ const ELASTICSEARCH: &[(&str, (u32, u32))] = &[
 const OPENSEARCH: &[(&str, (u32, u32), &str)] = &[
     ("boost", (8, 0), "queries say it; Elasticsearch 8 boosts no fields"),
     ("skip_list", (1, 0), "Elasticsearch has no skip lists of doc values"),
+    ("print_format", (1, 0), "Elasticsearch prints dates by the first of their formats"),
 ];
 
 /// Parameters that are true or false.
@@ -136,7 +137,10 @@ pub(crate) fn catalogue() -> Vec<RuleLine> {
         RuleLine::new("parameters of fields", *name, versions, "-".into(), why)
     });
     let theirs = OPENSEARCH.iter().map(|(name, (major, _), why)| {
-        let versions = format!("Elasticsearch {major} on");
+        let versions = match major {
+            1 => "Elasticsearch".to_owned(),
+            _ => format!("Elasticsearch {major} on"),
+        };
         RuleLine::new("parameters of fields", *name, versions, "-".into(), why)
     });
     gone.chain(theirs).collect()

@@ -58,7 +58,11 @@ const GONE: &[(&str, &str)] = &[
 const ELASTICSEARCH: &[(&str, (u32, u32))] = &[("runtime", (7, 11)), ("subobjects", (8, 3))];
 
 /// What only OpenSearch has.
-const OPENSEARCH: &[(&str, &str)] = &[("derived", "Elasticsearch has no derived fields")];
+const OPENSEARCH: &[(&str, &str)] = &[
+    ("derived", "Elasticsearch has no derived fields"),
+    ("composite", "Elasticsearch has no star trees"),
+    ("context_aware_grouping", "Elasticsearch groups no segments"),
+];
 
 /// What is left below a metadata field; its other keys are gone.
 const BELOW: &[(&str, &[&str], &str)] = &[

@@ -51,6 +51,21 @@ pub(super) fn folded(
     types
 }
 
+/// The mapping of a captured template with `_default_` folded into its types; any other as it is.
+pub(crate) fn without_default(
+    stored: &Map<String, Value>,
+    rules: &mut Rules,
+) -> Map<String, Value> {
+    if !stored.get(DEFAULT).is_some_and(Value::is_object) {
+        return stored.clone();
+    }
+    let types = folded(by_type(stored, Version::elasticsearch(6, 8)), rules);
+    match &types[..] {
+        [(_, only)] => only.clone(),
+        _ => types.into_iter().map(|(name, of)| (name, Value::Object(of))).collect(),
+    }
+}
+
 const WHY: &str = "there are no types any more; what new ones began with is in the mapping itself";
 
 /// What is said above wins.
@@ -113,6 +128,20 @@ mod tests {
         let new = Version::elasticsearch(7, 17);
         assert_eq!(names(json!({"_doc": {"properties": {}}}), new), ["_doc"]);
         assert_eq!(names(json!({"dynamic": false, "properties": {}}), new), ["_doc"]);
+    }
+
+    #[test]
+    fn a_captured_template_may_have_nothing_but_what_new_types_begin_with() {
+        let fields = json!({"properties": {"a": {"type": "long"}}});
+        for stored in [json!({"_default_": fields}), json!({"_default_": {}, "doc": fields})] {
+            let mut rules = Rules::new(None, Target::default());
+            let made = without_default(stored.as_object().unwrap(), &mut rules);
+            assert_eq!((Value::Object(made), rules.changes.len()), (fields.clone(), 1));
+        }
+        let stored = json!({"properties": {}});
+        let made =
+            without_default(stored.as_object().unwrap(), &mut Rules::new(None, Target::default()));
+        assert_eq!(Value::Object(made), stored);
     }
 
     #[test]
