@@ -158,7 +158,6 @@ const ELASTICSEARCH: &[(&str, (u32, u32))] = &[
     ("routing_path", (8, 1)),
     ("look_ahead_time", (8, 1)),
     ("look_back_time", (8, 12)),
-    ("logsdb.", (8, 18)),
     ("mapping.source.", (8, 17)),
     ("mapping.synthetic_source_keep", (8, 16)),
     ("mapping.dimension_fields.", (8, 1)),
@@ -168,7 +167,7 @@ const ELASTICSEARCH: &[(&str, (u32, u32))] = &[
     ("highlight.weight_matches_mode.", (8, 10)),
     ("search.slowlog.include.", (8, 14)),
     ("indexing.slowlog.include.", (8, 14)),
-    ("bloom_filter_for_id_field.", (8, 9)),
+    ("bloom_filter_for_id_field.", (8, 7)),
     ("merge.policy.max_merge_at_once_explicit", (1, 0)),
 ];
 

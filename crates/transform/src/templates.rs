@@ -81,7 +81,7 @@ const DATA_STREAM: &[Key] = &[
         "the target's data streams take a routing as any index does",
     ),
     ("failure_store", None, Some((8, 15)), "the target has no failure stores"),
-    ("index_mode", None, Some((8, 1)), "the target has no index modes"),
+    ("index_mode", None, None, "the target has no index modes"),
 ];
 
 /// Of a legacy template.

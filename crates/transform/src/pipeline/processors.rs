@@ -178,6 +178,10 @@ const PARAMETERS: &[Parameter] = &[
     ),
 ];
 
+/// A value of a parameter that only Elasticsearch takes: (processor, parameter, value, since when, why).
+const VALUES: &[(&str, &str, &str, (u32, u32), &str)] =
+    &[("dot_expander", "field", "*", (7, 14), "the target expands one named field a processor")];
+
 /// Fields of a document that there are no more.
 const FIELDS_GONE: &[&str] = &["_type", "_timestamp", "_ttl", "_parent"];
 
@@ -207,6 +211,15 @@ pub(super) fn parameters(
         body.get("field").and_then(Value::as_str).filter(|f| FIELDS_GONE.contains(f))
     {
         rules.refuse(format!("{path}.field"), format!("documents have no [{gone}] any more"));
+        return None;
+    }
+    let value = VALUES.iter().find(|(of, key, value, since, _)| {
+        *of == name
+            && body.get(*key).is_some_and(|said| said == value)
+            && !rules.target.elasticsearch_from(*since)
+    });
+    if let Some((_, key, value, _, why)) = value {
+        rules.refuse(format!("{path}.{key}"), format!("[{name}] takes no [{value}]: {why}"));
         return None;
     }
     let theirs = rules.created_by(crate::Flavour::Elasticsearch);
@@ -296,11 +309,16 @@ pub(super) fn catalogue() -> Vec<RuleLine> {
         let (processor, key) = parameter.name;
         RuleLine::new(area, format!("{processor}.{key}"), versions, becomes, parameter.why)
     });
+    let values = VALUES.iter().map(|(processor, key, value, (major, minor), why)| {
+        let versions = format!("OpenSearch, Elasticsearch before {major}.{minor}");
+        let what = format!("{processor}.{key}: {value}");
+        RuleLine::new(area, what, versions, "refused".into(), why)
+    });
     let why = "documents have no such field any more";
     let fields = FIELDS_GONE.iter().map(|field| {
         RuleLine::new(area, format!("field {field}"), "all".into(), "refused".into(), why)
     });
-    processors.chain(parameters).chain(fields).collect()
+    processors.chain(parameters).chain(values).chain(fields).collect()
 }
 
 #[cfg(test)]
@@ -377,6 +395,18 @@ mod tests {
         let mut body = json!({"field": "b", "copy_from": "a"}).as_object().cloned().unwrap();
         let mut early = rules(Target::opensearch(2, 11));
         assert_eq!((parameters("p", "set", &mut body, &mut early), early.refused.len()), (None, 1));
+    }
+
+    #[test]
+    fn values_that_only_elasticsearch_takes_are_refused_elsewhere() {
+        for (processor, key, value, (major, minor), _) in VALUES {
+            let made = |target| {
+                let mut body = Map::from_iter([((*key).to_owned(), json!(value))]);
+                parameters("p", processor, &mut body, &mut rules(target))
+            };
+            assert_eq!(made(Target::opensearch(3, 8)), None);
+            assert_eq!(made(Target::elasticsearch(*major, *minor)), Some(None));
+        }
     }
 
     #[test]
