@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::{Made, Target, Version, catalogue::RuleLine, report::Rules};
 
 mod identities;
+mod parameters;
 mod processors;
 
 /// Of a pipeline, beside its processors: (key, the first Elasticsearch that takes it). No OpenSearch does.
@@ -83,7 +84,7 @@ fn one(path: &str, processor: &mut Value, rules: &mut Rules, depth: usize) -> bo
     {
         return false;
     }
-    let Some(renamed) = processors::parameters(&path, &name, body, rules) else { return false };
+    let Some(renamed) = parameters::parameters(&path, &name, body, rules) else { return false };
     if let Some(renamed) = renamed
         && let Some(body) = by_name.remove(&name)
     {
@@ -101,7 +102,10 @@ pub(crate) fn catalogue() -> Vec<RuleLine> {
         };
         RuleLine::new("pipelines", *key, versions, "-".into(), NO_KEY)
     });
-    top.chain(processors::catalogue()).chain(identities::catalogue()).collect()
+    top.chain(processors::catalogue())
+        .chain(parameters::catalogue())
+        .chain(identities::catalogue())
+        .collect()
 }
 
 #[cfg(test)]
