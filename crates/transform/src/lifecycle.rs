@@ -84,16 +84,23 @@ fn phases<'a>(policy: &'a Map<String, Value>, rules: &mut Rules) -> Vec<Phase<'a
     for name in stored.keys().filter(|name| !PHASES.contains(&name.as_str())) {
         rules.refuse(format!("policy.phases.{name}"), "not a phase that a policy can have");
     }
-    let phase = |name: &&'static str| {
-        let phase = stored.get(*name)?;
+    let mut found = Vec::new();
+    for name in PHASES {
+        let Some(phase) = stored.get(*name) else { continue };
+        let min_age = match phase.get("min_age") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(age)) => Some(age.as_str()),
+            // Taken for none, an index might be deleted at once.
+            Some(other) => {
+                let path = format!("policy.phases.{name}.min_age");
+                rules.refuse(path, format!("{other} is no age; the phase is left out"));
+                continue;
+            }
+        };
         let actions = phase.get("actions").and_then(Value::as_object).cloned();
-        Some(Phase {
-            name,
-            min_age: phase.get("min_age").and_then(Value::as_str),
-            actions: actions.unwrap_or_default(),
-        })
-    };
-    PHASES.iter().filter_map(phase).collect()
+        found.push(Phase { name, min_age, actions: actions.unwrap_or_default() });
+    }
+    found
 }
 
 /// A state a phase, each with the way to the next. An index waits in a state of its own for a first phase that

@@ -39,9 +39,10 @@ pub(super) fn policy(stored: &Map<String, Value>, rules: &mut Rules) -> Map<Stri
         Some(one @ Value::Object(_)) => std::slice::from_mut(one),
         _ => &mut [],
     };
-    for template in templates {
-        if let Some(template) = template.as_object_mut() {
-            template.remove("last_updated_time");
+    for (at, template) in templates.iter_mut().enumerate() {
+        let Some(template) = template.as_object_mut() else { continue };
+        if template.remove("last_updated_time").is_some() {
+            rules.changed(format!("policy.ism_template[{at}].last_updated_time"), CLUSTERS);
         }
     }
     if let Some(Value::Array(states)) = made.get_mut("states") {

@@ -95,4 +95,10 @@ fn what_is_no_policy_is_refused() {
     }
     let made = made(json!({"phases": {"hot": {}, "tepid": {}}}), Target::default());
     assert_eq!(made.refused[0].path, "policy.phases.tepid");
+    let made = self::made(
+        json!({"phases": {"hot": {}, "delete": {"min_age": 30, "actions": {"delete": {}}}}}),
+        Target::default(),
+    );
+    assert_eq!(made.refused[0].path, "policy.phases.delete.min_age");
+    assert!(!made.body.to_string().contains("delete"), "{}", made.body);
 }
