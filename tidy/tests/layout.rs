@@ -49,6 +49,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "transform",
         ],
     ),
+    ("metadata", &["cluster", "settings", "snapshot", "telemetry", "transform"]),
     (
         "traffic-replayer",
         &[
