@@ -18,7 +18,7 @@ const PROGRAMS: [&str; 5] =
 const BENCHES: [&str; 4] = ["load", "relay", "testbed", "tidy"];
 
 /// The arrows between our crates, each with its reason in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("buffer", &[]),
     ("codec", &[]),
     ("compare", &[]),
