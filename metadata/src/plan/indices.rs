@@ -116,19 +116,17 @@ pub(super) fn alias(
             planned.changes.push(change);
         }
         planned.unsupported.extend(made.refused);
-        for place in places {
-            let mut says = made.body.clone();
-            if places.len() > 1
-                && let Some(says) = says.as_object_mut()
-                && let Some(before) = says.remove("is_write_index")
-            {
-                let path = format!("{index}.is_write_index");
-                let why = "an alias has one index to write to, and the index became several";
-                let (after, why) = (Value::Null, why.to_owned());
-                planned.changes.push(Change { path, before, after, why, deferred: false });
-            }
-            body.insert(place.clone(), says);
+        let mut says = made.body;
+        if places.len() > 1
+            && let Some(says) = says.as_object_mut()
+            && let Some(before) = says.remove("is_write_index")
+        {
+            let path = format!("{index}.is_write_index");
+            let why = "an alias has one index to write to, and the index became several";
+            let (after, why) = (Value::Null, why.to_owned());
+            planned.changes.push(Change { path, before, after, why, deferred: false });
         }
+        body.extend(places.iter().map(|place| (place.clone(), says.clone())));
     }
     if !streams.is_empty() {
         let why = format!(
@@ -146,4 +144,62 @@ pub(super) fn alias(
         wanted::refuse(&mut planned, refused, settings);
     }
     planned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Numbers, Source};
+
+    fn settings() -> Settings {
+        let nowhere = || cluster::Settings::new("http://nowhere");
+        Settings::new(Source::Cluster(nowhere()), nowhere())
+    }
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    fn index(name: &str, mappings: Value) -> Item {
+        let settings = json!({"index.number_of_shards": "3", "index.version.created": "2040699"});
+        let body = object(json!({"settings": settings, "mappings": mappings}));
+        Item { routing_shards: Some(3), ..Item::new(Kind::Index, name, body) }
+    }
+
+    #[test]
+    fn a_closed_index_is_made_open_and_closed_at_the_cut_over() {
+        let closed = Item { is_closed: true, ..index("i", json!({})) };
+        let (source, target) = (Version::elasticsearch(2, 4), Target::opensearch(2, 19));
+        let planned = plan(&closed, source, target, &settings());
+        assert_eq!(planned[0].deferred, object(json!({"state": "close"})));
+    }
+
+    #[test]
+    fn shards_that_a_person_wants_come_without_the_routing_of_the_source() {
+        let mut settings = settings();
+        settings.shards = Numbers::parse(&["i=5".to_owned()], 1).unwrap();
+        settings.awareness_attributes = 2;
+        settings.replicas = Numbers::parse(&["2".to_owned()], 0).unwrap();
+        let (source, target) = (Version::elasticsearch(2, 4), Target::opensearch(2, 19));
+        let planned = plan(&index("i", json!({})), source, target, &settings);
+        let expected = json!({"index.number_of_shards": "5", "index.number_of_replicas": "3"});
+        assert_eq!(planned[0].body["settings"], expected);
+    }
+
+    #[test]
+    fn an_alias_follows_the_types_of_its_index() {
+        let (source, target) = (Version::elasticsearch(2, 4), Target::opensearch(2, 19));
+        let body = object(json!({"i": {"is_write_index": true, "routing": "r"}, "gone": {}}));
+        let item = Item::new(Kind::Alias, "a", body);
+        let places =
+            BTreeMap::from([("i", vec!["i-x".to_owned(), "i-y".to_owned()]), ("gone", Vec::new())]);
+        let planned = alias(&item, &places, source, target, &settings());
+        assert_eq!(planned.state, State::Create);
+        assert_eq!(planned.body, json!({"i-x": {"routing": "r"}, "i-y": {"routing": "r"}}));
+        let paths: Vec<&str> = planned.changes.iter().map(|change| &change.path[..]).collect();
+        assert_eq!(paths, ["gone", "i.is_write_index"]);
+        let nowhere = BTreeMap::from([("i", Vec::new()), ("gone", Vec::new())]);
+        let planned = alias(&item, &nowhere, source, target, &settings());
+        assert_eq!(planned.state, State::Skipped("none of its indices is moved".into()));
+    }
 }
