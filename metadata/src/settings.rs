@@ -76,7 +76,7 @@ impl Settings {
             adapt: 0,
             deferred: false,
             // A master makes one change after the other; more than this only waits there.
-            concurrency: 8,
+            concurrency: 4,
             rate: None,
             output: Output::default(),
             log_level: "info".into(),
