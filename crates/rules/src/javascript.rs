@@ -15,8 +15,7 @@ use rquickjs::{
 
 use crate::{
     Limits,
-    engine::Why,
-    jq::short,
+    failure::{Why, short},
     watch::{Over, Watch, cpu_time},
 };
 

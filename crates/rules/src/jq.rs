@@ -21,7 +21,7 @@ use jaq_json::Val;
 
 use crate::{
     Limits,
-    engine::Why,
+    failure::{Why, short},
     watch::{Over, Watch},
 };
 
@@ -216,13 +216,4 @@ fn load_error(errors: load::Errors<&str, ()>) -> String {
         }
     }
     list.join("; ")
-}
-
-/// The beginning of a text that may hold a document.
-pub(crate) fn short(text: &str) -> String {
-    const MOST: usize = 200;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -14,6 +14,7 @@
 
 mod configuration;
 mod engine;
+mod failure;
 mod javascript;
 mod jq;
 mod message;
@@ -23,7 +24,8 @@ mod providers;
 mod watch;
 
 pub use configuration::{ReadFile, Rules, RulesError};
-pub use engine::{Applied, Engine, RuleError, Why};
+pub use engine::{Applied, Engine};
+pub use failure::{RuleError, Why};
 
 use std::time::Duration;
 

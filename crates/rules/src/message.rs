@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jaq_json::{Num, Val, read};
 use serde::de::IgnoredAny;
 
-use crate::{DEPTH, engine::Why};
+use crate::{DEPTH, failure::Why};
 
 /// A message between two rules: not parsed before one needs it.
 #[derive(Clone)]

@@ -5,7 +5,7 @@
 
 use jmespath::{Expression, Variable};
 
-use crate::{engine::Why, message::Message};
+use crate::{failure::Why, message::Message};
 
 pub(crate) struct Predicate(Expression<'static>);
 

@@ -14,7 +14,7 @@ use rquickjs::{Array, Ctx, Filter, Function, Object, String as Text, Value};
 use super::JavaScript;
 use crate::{
     DEPTH,
-    engine::Why,
+    failure::Why,
     number::{Ambiguous, Originals, SAFE},
 };
 
