@@ -6,29 +6,18 @@ mod run;
 use std::{path::Path, sync::Arc};
 
 use codec::source;
-
 use rules::Rules;
-use settings::{SettingsError, Size, layered};
+use settings::{Size, layered, refuse};
 use snapshot::{Location, Settings as RepositorySettings};
 
 use crate::shard;
 
+pub use ::settings::BadSettings;
 pub use flags::{Cli, Command, ReadFlags, RetryFlags, RunFlags, StatusFlags};
 pub use run::{Output, RetrySettings, RunSettings, StatusSettings, Types, Versioning};
 
 /// The section of the environment, and the name in messages.
 const PROGRAM: &str = "backfill";
-
-/// What is wrong with the settings; all are exit code 78.
-#[derive(Debug, thiserror::Error)]
-pub enum BadSettings {
-    #[error(transparent)]
-    Layer(#[from] SettingsError),
-    #[error("--{flag} is missing: {why}")]
-    Missing { flag: &'static str, why: &'static str },
-    #[error("--{flag} `{value}`: {why}")]
-    Value { flag: &'static str, value: String, why: String },
-}
 
 /// Checked settings of `backfill read`, and of what `backfill run` reads.
 #[derive(Clone, Debug)]
@@ -115,10 +104,6 @@ fn rules(path: &Path) -> Result<Rules, BadSettings> {
     let mut read =
         |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
     Rules::parse(&text, &mut read).map_err(|error| wrong(error.to_string()))
-}
-
-pub(crate) fn refuse(flag: &'static str, value: &str, why: impl ToString) -> BadSettings {
-    BadSettings::Value { flag, value: value.to_owned(), why: why.to_string() }
 }
 
 #[cfg(test)]

@@ -2,29 +2,18 @@
 
 mod flags;
 
-use std::path::PathBuf;
-
-use ::settings::{Secret, SettingsError, Span, layered};
+use ::settings::{Span, layered, refuse};
+use cluster::Reach;
 use snapshot::{Location, Settings as RepositorySettings};
 
 use crate::{Kind, Patterns, Selection, naming};
 
 pub use crate::naming::{Numbers, Renames};
+pub use ::settings::BadSettings;
 pub use flags::{Cli, Command, Flags, OnExisting, Output, Types};
 
 /// The section of the environment, and the name in messages.
 const PROGRAM: &str = "metadata";
-
-/// What is wrong with the settings; all are exit code 78.
-#[derive(Debug, thiserror::Error)]
-pub enum BadSettings {
-    #[error(transparent)]
-    Layer(#[from] SettingsError),
-    #[error("--{flag} is missing: {why}")]
-    Missing { flag: &'static str, why: &'static str },
-    #[error("--{flag} `{value}`: {why}")]
-    Value { flag: &'static str, value: String, why: String },
-}
 
 /// Where the metadata is.
 #[derive(Clone, Debug)]
@@ -93,16 +82,15 @@ impl Settings {
 
     fn check(flags: &Flags, environment: &Environment) -> Result<Self, BadSettings> {
         let why = "say which cluster to write to";
-        let url = flags.target.clone().ok_or(BadSettings::Missing { flag: "target", why })?;
-        let target = reached(
+        let url = flags.target.as_ref().ok_or(BadSettings::Missing { flag: "target", why })?;
+        let reach = Reach {
             url,
-            flags.target_auth.as_deref(),
-            flags.target_secret_file.as_ref(),
-            ["target-auth", "target-secret-file", "GODWIT_TARGET_SECRET"],
-            flags.target_ca.as_ref(),
-            flags.retry_for,
-            environment,
-        )?;
+            auth: flags.target_auth.as_deref(),
+            secret_file: flags.target_secret_file.as_ref(),
+            ca: flags.target_ca.as_ref(),
+            names: ["target-auth", "target-secret-file", "GODWIT_TARGET_SECRET"],
+        };
+        let target = reached(reach, flags.retry_for, environment)?;
         let mut settings = Self::new(source(flags, environment)?, target);
         settings.selection = selection(flags)?;
         settings.renames =
@@ -137,16 +125,16 @@ fn source(flags: &Flags, environment: &Environment) -> Result<Source, BadSetting
     match (&flags.source, &flags.repository) {
         (Some(url), Some(_)) => Err(refuse("source", url, "give it or --repository, not both")),
         (None, None) => Err(missing("source", "say what is read: --source or --repository")),
-        (Some(url), None) => reached(
-            url.clone(),
-            flags.source_auth.as_deref(),
-            flags.source_secret_file.as_ref(),
-            ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
-            flags.source_ca.as_ref(),
-            flags.retry_for,
-            environment,
-        )
-        .map(Source::Cluster),
+        (Some(url), None) => {
+            let reach = Reach {
+                url,
+                auth: flags.source_auth.as_deref(),
+                secret_file: flags.source_secret_file.as_ref(),
+                ca: flags.source_ca.as_ref(),
+                names: ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
+            };
+            reached(reach, flags.retry_for, environment).map(Source::Cluster)
+        }
         (None, Some(url)) => {
             let location = Location::parse(url).map_err(|e| refuse("repository", url, e))?;
             let snapshot = flags.snapshot.clone();
@@ -186,33 +174,15 @@ fn numbers(flag: &'static str, texts: &[String], least: u32) -> Result<Numbers, 
     naming::Numbers::parse(texts, least).map_err(|(value, why)| refuse(flag, &value, why))
 }
 
-fn refuse(flag: &'static str, value: &str, why: impl ToString) -> BadSettings {
-    BadSettings::Value { flag, value: value.to_owned(), why: why.to_string() }
-}
-
 fn reached(
-    url: String,
-    auth: Option<&str>,
-    file: Option<&PathBuf>,
-    [auth_flag, file_flag, variable]: [&'static str; 3],
-    ca: Option<&PathBuf>,
+    reach: Reach<'_>,
     retry_for: Option<Span>,
     environment: &Environment,
 ) -> Result<cluster::Settings, BadSettings> {
-    let mut settings = cluster::Settings::new(url);
-    settings.ca = ca.cloned();
+    let mut settings = reach.settings(environment)?;
     if let Some(Span(patience)) = retry_for {
         settings.retry = cluster::Retry::for_at_most(patience);
     }
-    let Some(auth) = auth else { return Ok(settings) };
-    let secret = match file {
-        Some(path) => {
-            let read = Secret::from_file(path);
-            Some(read.map_err(|e| refuse(file_flag, &path.display().to_string(), e))?)
-        }
-        None => environment.iter().find(|(n, _)| n == variable).map(|(_, s)| Secret::new(s)),
-    };
-    settings.auth = cluster::Auth::parse(auth, secret).map_err(|e| refuse(auth_flag, auth, e))?;
     Ok(settings)
 }
 

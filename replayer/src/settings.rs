@@ -3,10 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser, ValueEnum};
-use cluster::Auth;
+use cluster::Reach;
 use journal::{JournalUrl, StartFrom};
 use serde::{Deserialize, Serialize};
-use settings::{Secret, SettingsError, Size, Span, layered};
+use settings::{Size, Span, layered, refuse};
+
+pub use settings::BadSettings;
 
 const PROGRAM: &str = "traffic-replayer";
 
@@ -184,17 +186,6 @@ pub struct Settings {
     pub log_level: String,
 }
 
-/// What is wrong with the settings; all are exit code 78.
-#[derive(Debug, thiserror::Error)]
-pub enum BadSettings {
-    #[error(transparent)]
-    Layer(#[from] SettingsError),
-    #[error("--{flag} is missing: {why}")]
-    Missing { flag: &'static str, why: &'static str },
-    #[error("--{flag} `{value}`: {why}")]
-    Value { flag: &'static str, value: String, why: String },
-}
-
 impl Settings {
     /// The defaults for a journal, a target and a folder of tuples.
     pub fn new(journal: JournalUrl, target: impl Into<String>, tuples: impl Into<PathBuf>) -> Self {
@@ -257,39 +248,25 @@ impl Settings {
         let parsed = journal.parse().map_err(|e| refuse("journal", &journal, e))?;
         let mut settings = Self::new(parsed, target, tuples);
 
-        let secrets: Vec<(String, String)> = environment
-            .into_iter()
-            .filter(|(name, _)| name.starts_with("GODWIT_") && name.ends_with("_SECRET"))
-            .collect();
-        let secret = |file: Option<&PathBuf>, flag, variable: &str| match file {
-            Some(path) => Secret::from_file(path)
-                .map(Some)
-                .map_err(|e| refuse(flag, &path.display().to_string(), e)),
-            None => Ok(secrets.iter().find(|(n, _)| n == variable).map(|(_, s)| Secret::new(s))),
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let reach = Reach {
+            url: &settings.target.url,
+            auth: flags.target_auth.as_deref(),
+            secret_file: flags.target_secret_file.as_ref(),
+            ca: flags.target_ca.as_ref(),
+            names: ["target-auth", "target-secret-file", "GODWIT_TARGET_SECRET"],
         };
-        if let Some(auth) = &flags.target_auth {
-            let secret = secret(
-                flags.target_secret_file.as_ref(),
-                "target-secret-file",
-                "GODWIT_TARGET_SECRET",
-            )?;
-            settings.target.auth =
-                Auth::parse(auth, secret).map_err(|e| refuse("target-auth", auth, e))?;
-        }
-        settings.target.ca = flags.target_ca;
-        if let Some(url) = flags.source {
-            let mut source = cluster::Settings::new(url);
-            if let Some(auth) = &flags.source_auth {
-                let secret = secret(
-                    flags.source_secret_file.as_ref(),
-                    "source-secret-file",
-                    "GODWIT_SOURCE_SECRET",
-                )?;
-                source.auth =
-                    Auth::parse(auth, secret).map_err(|e| refuse("source-auth", auth, e))?;
-            }
-            source.ca = flags.source_ca;
-            settings.source = Some(source);
+        let reached = reach.settings(&environment)?;
+        (settings.target.auth, settings.target.ca) = (reached.auth, reached.ca);
+        if let Some(url) = &flags.source {
+            let reach = Reach {
+                url,
+                auth: flags.source_auth.as_deref(),
+                secret_file: flags.source_secret_file.as_ref(),
+                ca: flags.source_ca.as_ref(),
+                names: ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
+            };
+            settings.source = Some(reach.settings(&environment)?);
         }
         if let Some(Span(patience)) = flags.target_retry_for {
             settings.target.retry = cluster::Retry::for_at_most(patience);
@@ -328,10 +305,6 @@ impl Settings {
         settings.log_level = flags.log_level.unwrap_or(settings.log_level);
         Ok(settings)
     }
-}
-
-fn refuse(flag: &'static str, value: &str, why: impl ToString) -> BadSettings {
-    BadSettings::Value { flag, value: value.to_owned(), why: why.to_string() }
 }
 
 fn pace(speedup: Option<f64>, rate: Option<f64>) -> Result<Pace, BadSettings> {
@@ -389,7 +362,7 @@ mod tests {
         let settings =
             load(&["--speedup", "0", "--from", "12", "--target-auth", "basic:u"]).unwrap();
         assert_eq!((settings.pace, settings.from), (Pace::Free, StartFrom::Offset(12)));
-        assert!(matches!(settings.target.auth, Auth::Basic { .. }));
+        assert!(matches!(settings.target.auth, cluster::Auth::Basic { .. }));
         assert_eq!(settings.tuples, PathBuf::from("/t"));
         let settings = load(&["--from", "1970-01-01T00:00:01Z"]).unwrap();
         assert_eq!(settings.from, StartFrom::Time(1_000_000_000));

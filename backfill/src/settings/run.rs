@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
+use cluster::Reach;
 use serde::{Deserialize, Serialize};
-use settings::{Secret, Size, Span, layered};
+use settings::{BadSettings, Size, Span, layered, refuse};
 
 use super::{
-    BadSettings, PROGRAM, ReadSettings,
+    PROGRAM, ReadSettings,
     flags::{self, CoordinatorFlags, RetryFlags, RunFlags, SourceFlags, StatusFlags, TargetFlags},
-    refuse,
 };
 use crate::{
     coordinator::{self, RunSettings as Agreed},
@@ -285,15 +285,15 @@ fn target(
     environment: &Environment,
 ) -> Result<cluster::Settings, BadSettings> {
     let why = "say which cluster to write to";
-    let url = flags.target.clone().ok_or(BadSettings::Missing { flag: "target", why })?;
-    let mut settings = reached(
+    let url = flags.target.as_ref().ok_or(BadSettings::Missing { flag: "target", why })?;
+    let reach = Reach {
         url,
-        flags.target_auth.as_deref(),
-        flags.target_secret_file.as_ref(),
-        ["target-auth", "target-secret-file", "GODWIT_TARGET_SECRET"],
-        environment,
-    )?;
-    settings.ca.clone_from(&flags.target_ca);
+        auth: flags.target_auth.as_deref(),
+        secret_file: flags.target_secret_file.as_ref(),
+        ca: flags.target_ca.as_ref(),
+        names: ["target-auth", "target-secret-file", "GODWIT_TARGET_SECRET"],
+    };
+    let mut settings = reach.settings(environment)?;
     if let Some(Span(patience)) = flags.target_retry_for {
         settings.retry = cluster::Retry::for_at_most(patience);
     }
@@ -304,15 +304,15 @@ fn coordinator(
     flags: &CoordinatorFlags,
     environment: &Environment,
 ) -> Result<Option<cluster::Settings>, BadSettings> {
-    let Some(url) = flags.coordinator.clone() else { return Ok(None) };
-    let mut settings = reached(
+    let Some(url) = flags.coordinator.as_ref() else { return Ok(None) };
+    let reach = Reach {
         url,
-        flags.coordinator_auth.as_deref(),
-        flags.coordinator_secret_file.as_ref(),
-        ["coordinator-auth", "coordinator-secret-file", "GODWIT_COORDINATOR_SECRET"],
-        environment,
-    )?;
-    settings.ca.clone_from(&flags.coordinator_ca);
+        auth: flags.coordinator_auth.as_deref(),
+        secret_file: flags.coordinator_secret_file.as_ref(),
+        ca: flags.coordinator_ca.as_ref(),
+        names: ["coordinator-auth", "coordinator-secret-file", "GODWIT_COORDINATOR_SECRET"],
+    };
+    let mut settings = reach.settings(environment)?;
     settings.retry = cluster::Retry::for_at_most(Duration::from_secs(300));
     Ok(Some(settings))
 }
@@ -321,34 +321,13 @@ fn source(
     flags: &SourceFlags,
     environment: &Environment,
 ) -> Result<Option<cluster::Settings>, BadSettings> {
-    let Some(url) = flags.source.clone() else { return Ok(None) };
-    let mut settings = reached(
+    let Some(url) = flags.source.as_ref() else { return Ok(None) };
+    let reach = Reach {
         url,
-        flags.source_auth.as_deref(),
-        flags.source_secret_file.as_ref(),
-        ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
-        environment,
-    )?;
-    settings.ca.clone_from(&flags.source_ca);
-    Ok(Some(settings))
-}
-
-fn reached(
-    url: String,
-    auth: Option<&str>,
-    file: Option<&PathBuf>,
-    [auth_flag, file_flag, variable]: [&'static str; 3],
-    environment: &Environment,
-) -> Result<cluster::Settings, BadSettings> {
-    let mut settings = cluster::Settings::new(url);
-    let Some(auth) = auth else { return Ok(settings) };
-    let secret = match file {
-        Some(path) => {
-            let read = Secret::from_file(path);
-            Some(read.map_err(|e| refuse(file_flag, &path.display().to_string(), e))?)
-        }
-        None => environment.iter().find(|(n, _)| n == variable).map(|(_, s)| Secret::new(s)),
+        auth: flags.source_auth.as_deref(),
+        secret_file: flags.source_secret_file.as_ref(),
+        ca: flags.source_ca.as_ref(),
+        names: ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
     };
-    settings.auth = cluster::Auth::parse(auth, secret).map_err(|e| refuse(auth_flag, auth, e))?;
-    Ok(settings)
+    reach.settings(environment).map(Some)
 }

@@ -7,11 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+mod bad;
 mod exit;
 mod layers;
 mod secret;
 mod units;
 
+pub use bad::{BadSettings, refuse};
 pub use exit::Exit;
 pub use layers::{SettingsError, layered};
 pub use secret::Secret;
