@@ -123,12 +123,7 @@ impl Index<'_> {
         // The target first: what is made on the source after that mustn't lend its version to the delete.
         let there = self.target.find_ids(self.index, &ids).await?;
         let live = source.find_ids(self.name, &ids).await?;
-        let live: BTreeSet<_> = live.into_iter().map(|d| (d.id, d.routing)).collect();
-        let gone = there
-            .into_iter()
-            .filter(|d| !live.contains(&(d.id.clone(), d.routing.clone())))
-            .map(|d| (DocumentId { id: d.id, routing: d.routing }, d.version))
-            .collect::<Vec<_>>();
+        let gone = cluster::not_among(there, &live);
         self.swept.gone += gone.len() as u64;
         self.delete(&gone).await
     }
@@ -145,17 +140,7 @@ impl Index<'_> {
             if page.is_empty() {
                 return Ok(());
             }
-            let there: Vec<i64> = page.iter().map(|document| document.version).collect();
-            let ids: Vec<DocumentId> =
-                page.into_iter().map(|d| DocumentId { id: d.id, routing: d.routing }).collect();
-            let versions = source.versions(self.name, &ids).await?;
-            let gone: Vec<_> = ids
-                .into_iter()
-                .zip(there)
-                .zip(versions)
-                .filter(|(_, version)| version.is_none())
-                .map(|(there, _)| there)
-                .collect();
+            let gone = source.lacking(self.name, page).await?;
             self.swept.gone += gone.len() as u64;
             self.delete(&gone).await?;
         }

@@ -50,27 +50,15 @@ impl Ledger {
     /// Makes the index if it isn't there, and reads what it holds.
     pub(crate) async fn open(target: Cluster) -> Result<Self, ClusterError> {
         let mut notes = HashMap::new();
-        if target.index_definitions(INDEX).await?.is_empty() {
-            let body = serde_json::json!({
-                "settings": {
-                    "index.number_of_shards": 1,
-                    "index.auto_expand_replicas": "0-1",
-                    "index.hidden": true,
-                },
-                "mappings": {"dynamic": false},
-            });
-            let reply = target.create_index(INDEX, &body).await?;
-            // 400: another replayer was faster.
-            if !reply.is_success() && reply.status != 400 {
-                return Err(ClusterError::Status {
-                    url: target.url().to_owned(),
-                    method: "PUT".into(),
-                    path: format!("/{INDEX}"),
-                    status: reply.status,
-                    body: reply.excerpt(),
-                });
-            }
-        }
+        let body = serde_json::json!({
+            "settings": {
+                "index.number_of_shards": 1,
+                "index.auto_expand_replicas": "0-1",
+                "index.hidden": true,
+            },
+            "mappings": {"dynamic": false},
+        });
+        target.make_index(INDEX, &body).await?;
         let mut scan = target.scan(INDEX, 1000).await?;
         loop {
             let page = scan.next_page().await?;

@@ -95,6 +95,25 @@ impl Cluster {
         self.send_retrying(request, crate::Repeat::Safe, self.patience()).await
     }
 
+    /// Makes an index of our own unless it is there.
+    pub async fn make_index(&self, name: &str, body: &Value) -> Result<(), ClusterError> {
+        if !self.index_definitions(name).await?.is_empty() {
+            return Ok(());
+        }
+        let reply = self.create_index(name, body).await?;
+        // 400: another process was faster, or we were and the answer was lost.
+        if reply.is_success() || reply.status == 400 {
+            return Ok(());
+        }
+        Err(ClusterError::Status {
+            url: self.url().to_owned(),
+            method: "PUT".into(),
+            path: format!("/{name}"),
+            status: reply.status,
+            body: reply.excerpt(),
+        })
+    }
+
     /// Adds fields to a mapping.
     pub async fn put_mapping(
         &self,

@@ -31,27 +31,15 @@ impl Deletes {
 
     /// Makes the index for notes unless it is there.
     pub async fn open(target: Cluster) -> Result<Self, ClusterError> {
-        if target.index_definitions(INDEX).await?.is_empty() {
-            let body = json!({
-                "settings": {
-                    "index.number_of_shards": 1,
-                    "index.auto_expand_replicas": "0-1",
-                    "index.hidden": true,
-                },
-                "mappings": {"dynamic": false, "properties": {"image": {"type": "keyword"}}},
-            });
-            let reply = target.create_index(INDEX, &body).await?;
-            // 400: another replayer was faster, or we were and the answer was lost.
-            if !reply.is_success() && reply.status != 400 {
-                return Err(ClusterError::Status {
-                    url: target.url().to_owned(),
-                    method: "PUT".into(),
-                    path: format!("/{INDEX}"),
-                    status: reply.status,
-                    body: reply.excerpt(),
-                });
-            }
-        }
+        let body = json!({
+            "settings": {
+                "index.number_of_shards": 1,
+                "index.auto_expand_replicas": "0-1",
+                "index.hidden": true,
+            },
+            "mappings": {"dynamic": false, "properties": {"image": {"type": "keyword"}}},
+        });
+        target.make_index(INDEX, &body).await?;
         Ok(Self { target })
     }
 

@@ -1,7 +1,7 @@
 //! Reading a batch of doubts from the source, index by index, and writing what was found.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -132,14 +132,7 @@ impl<'a> Reading<'a> {
                 self.source.rate.take(ids.len()).await;
                 let there = self.context.sender.target.find_ids(&index, ids).await?;
                 let live = self.source.cluster.find_ids(&index, ids).await?;
-                let known: HashSet<_> =
-                    live.iter().map(|d| (d.id.clone(), d.routing.clone())).collect();
-                let gone = there
-                    .into_iter()
-                    .filter(|d| !known.contains(&(d.id.clone(), d.routing.clone())));
-                let gone = gone
-                    .map(|d| (DocumentId { id: d.id, routing: d.routing }, d.version))
-                    .collect();
+                let gone = cluster::not_among(there, &live);
                 self.write(&index, live, "id").await?;
                 self.delete(&index, gone, "id").await?;
             }
@@ -255,14 +248,9 @@ impl<'a> Reading<'a> {
             if page.is_empty() {
                 return Ok(());
             }
-            let there: Vec<i64> = page.iter().map(|document| document.version).collect();
-            let ids: Vec<DocumentId> =
-                page.into_iter().map(|d| DocumentId { id: d.id, routing: d.routing }).collect();
-            self.source.rate.take(ids.len()).await;
-            let versions = self.source.cluster.versions(index, &ids).await?;
-            let pairs = ids.into_iter().zip(there).zip(versions);
-            let gone = pairs.filter(|(_, version)| version.is_none()).map(|(there, _)| there);
-            self.delete(index, gone.collect(), "walk").await?;
+            self.source.rate.take(page.len()).await;
+            let gone = self.source.cluster.lacking(index, page).await?;
+            self.delete(index, gone, "walk").await?;
         }
     }
 
