@@ -45,6 +45,7 @@ pub use pipeline::pipeline;
 pub use report::{Change, Made, Refusal};
 pub use rewrite::{Rewritten, media_type, request_path};
 pub use script::stored_script;
+pub use settings::flat as flat_settings;
 pub use skipped::{Kind, is_skipped};
 pub use snapshot::{SnapshotIndex, TargetIndex, Wanted, target_indices};
 pub use templates::{component_template, index_template, legacy_template, legacy_template_of};

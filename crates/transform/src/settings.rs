@@ -136,8 +136,8 @@ pub(crate) fn catalogue() -> Vec<RuleLine> {
     VALUES.iter().map(line).collect()
 }
 
-/// Every setting by its full dotted name.
-pub(crate) fn flat(settings: &Map<String, Value>) -> Vec<(String, &Value)> {
+/// Every setting by its dotted name, whether it is nested or not.
+pub fn flat(settings: &Map<String, Value>) -> Vec<(String, &Value)> {
     let mut flat = Vec::new();
     flatten("", settings, &mut flat);
     flat

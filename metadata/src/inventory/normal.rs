@@ -8,24 +8,14 @@ use super::is_typeless;
 /// Settings with full names (`index.codec`), values as texts or lists of texts. Nested, flat, with or without
 /// `index.`, and lists in the old form (`stopwords.0`) all give the same.
 pub(crate) fn flat(settings: &Map<String, Value>) -> Map<String, Value> {
-    let mut flat = Map::new();
-    flatten("", settings, &mut flat);
+    let text = |value: &Value| match value {
+        Value::Array(values) => Value::Array(values.iter().map(text_of).collect()),
+        value => text_of(value),
+    };
+    let settings = transform::flat_settings(settings).into_iter();
+    let mut flat = settings.map(|(name, value)| (full(&name), text(value))).collect();
     lists(&mut flat);
     flat
-}
-
-fn flatten(prefix: &str, settings: &Map<String, Value>, flat: &mut Map<String, Value>) {
-    for (key, value) in settings {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            Value::Object(inner) => flatten(&name, inner, flat),
-            Value::Array(values) => {
-                let texts = values.iter().map(text_of).collect();
-                flat.insert(full(&name), Value::Array(texts));
-            }
-            value => drop(flat.insert(full(&name), text_of(value))),
-        }
-    }
 }
 
 fn full(name: &str) -> String {
