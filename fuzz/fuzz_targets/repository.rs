@@ -39,7 +39,12 @@ fuzz_target!(|data: &[u8]| {
         }
         4 => {
             made = wrapped("metadata");
-            let _ = GlobalMetadata::parse(&made.0, made.1, LIMIT);
+            if let Ok(global) = GlobalMetadata::parse(&made.0, made.1, LIMIT) {
+        let composed = global.component_templates.values().chain(global.index_templates.values());
+        for template in composed.chain(global.templates.values()) {
+            let _ = template.template(LIMIT);
+        }
+    }
         }
         5 => drop(Root::parse(blob, LIMIT)),
         6 => {

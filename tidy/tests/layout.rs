@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("lucene", &[]),
     ("rules", &[]),
     ("transform", &[]),
-    ("cluster", &["settings"]),
+    ("cluster", &["codec", "settings"]),
     ("deletes", &["cluster"]),
     ("journal", &["codec"]),
     ("settings", &[]),
@@ -49,7 +49,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "transform",
         ],
     ),
-    ("metadata", &["cluster", "settings", "snapshot", "telemetry", "transform"]),
+    ("metadata", &["cluster", "rules", "settings", "snapshot", "telemetry", "transform"]),
     (
         "traffic-replayer",
         &[
@@ -58,7 +58,9 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "converge",
             "deletes",
             "journal",
+            "rules",
             "settings",
+            "snapshot",
             "telemetry",
             "transform",
             "tuples",

@@ -32,6 +32,7 @@ mod s3;
 mod scripted;
 mod server;
 mod shared;
+mod traffic;
 
 pub use folder::Folder;
 pub use history::{ExpectedDocument, History};
@@ -43,3 +44,4 @@ pub use s3::S3;
 pub use scripted::{ScriptedSource, Seen, Step};
 pub use server::{CLUSTERS, Server, Testbed, install_tools};
 pub use shared::{Shared, SharedKafka};
+pub use traffic::Traffic;

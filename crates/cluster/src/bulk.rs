@@ -4,6 +4,7 @@ use bytes::Bytes;
 use memchr::memmem;
 use reqwest::Method;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::{Cluster, ClusterError, Repeat, Reply, Request, Retry};
 
@@ -107,6 +108,36 @@ impl Cluster {
         }
         let items = BulkReply::parse(&reply.body).map_err(|e| self.answer_error(path, e))?;
         Ok((reply, items))
+    }
+
+    /// Sends JSON lines of `count` items until `is_done` says so of each; tries again what may pass, for as long as
+    /// the cluster is waited for. Items are sent again together, so that must be harmless.
+    ///
+    /// # Errors
+    /// When an item is refused for good, or for longer than that.
+    pub async fn bulk_all(
+        &self,
+        path: &str,
+        lines: Bytes,
+        count: usize,
+        is_done: impl Fn(&BulkItem) -> bool,
+    ) -> Result<(), ClusterError> {
+        let patience = self.patience();
+        let until = Instant::now() + patience.give_up_after;
+        for attempt in 0_u32.. {
+            let (_, reply) = self.bulk(path, lines.clone(), patience).await?;
+            let (why, may_pass) = match reply.items.iter().find(|item| !is_done(item)) {
+                None if reply.items.len() == count => return Ok(()),
+                None => (format!("{} items answered of {count}", reply.items.len()), false),
+                Some(item) => (format!("{item:?}"), item.is_transient()),
+            };
+            let wait = patience.wait(attempt);
+            if !may_pass || Instant::now() + wait > until {
+                return Err(self.answer_error(path, why));
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
     }
 }
 

@@ -216,7 +216,8 @@ impl Cluster {
         ClusterError::Unavailable { url: self.base.clone(), path: path.to_owned(), reason }
     }
 
-    pub(crate) fn answer_error(&self, path: &str, reason: impl ToString) -> ClusterError {
+    /// An answer of this cluster to `path` that isn't understood; why.
+    pub fn answer_error(&self, path: &str, reason: impl ToString) -> ClusterError {
         ClusterError::Answer {
             url: self.base.clone(),
             path: path.to_owned(),
@@ -254,7 +255,7 @@ fn build(settings: &Settings) -> Result<Client, ClusterError> {
     builder.build().map_err(|e| refuse(format!("cluster url `{}`: {}", settings.url, causes(&e))))
 }
 
-fn authorization(auth: &Auth) -> Result<Option<HeaderValue>, ClusterError> {
+pub(crate) fn authorization(auth: &Auth) -> Result<Option<HeaderValue>, ClusterError> {
     let text = match auth {
         Auth::None => return Ok(None),
         Auth::Basic { user, password } => {

@@ -83,6 +83,10 @@ impl Cluster {
         body: serde_json::Value,
         wanted: Wanted,
     ) -> Result<Vec<Found>, ClusterError> {
+        if ids.is_empty() {
+            // Which is refused.
+            return Ok(Vec::new());
+        }
         let path = format!("/{}/_mget?realtime=true", crate::index::encode_segment(index));
         let body = Bytes::from(body.to_string());
         let mut attempts = self.patience().begin();
@@ -132,9 +136,9 @@ const NOT_NOW: [&str; 10] = [
 
 /// What is asked for of each document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+pub enum Wanted {
     Document,
-    /// All but its source.
+    /// All but its source, which stays empty.
     Numbers,
 }
 
@@ -204,12 +208,20 @@ impl<'a> RawHit<'a> {
     }
 
     /// `body` is the whole answer, of which the document's source becomes a slice.
-    pub(crate) fn document(self, body: &Bytes) -> Result<Document, String> {
+    fn document(self, body: &Bytes) -> Result<Document, String> {
         let source = self._source.ok_or_else(|| {
             format!("document `{}` has no _source; its index cannot be read", self._id)
         })?;
         let source = one_line(body, source);
         Ok(Document { source, ..self.numbers() })
+    }
+
+    /// As wanted; `body` is the whole answer.
+    pub(crate) fn wanted(self, wanted: Wanted, body: &Bytes) -> Result<Document, String> {
+        match wanted {
+            Wanted::Document => self.document(body),
+            Wanted::Numbers => Ok(self.numbers()),
+        }
     }
 
     /// Without its source, which stays empty.

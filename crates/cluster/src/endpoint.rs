@@ -56,6 +56,8 @@ pub struct Settings {
     pub retry: Retry,
     /// Idle connections kept; connections in use are bounded by the caller.
     pub idle_connections: usize,
+    /// How long a connection that has nothing to do is kept (by a [`crate::Pool`]).
+    pub idle_timeout: Duration,
     /// Longest answer that is read; a longer one is an error.
     pub response_limit: usize,
 }
@@ -72,6 +74,7 @@ impl Settings {
             request_timeout: Duration::from_secs(150),
             retry: Retry::for_at_most(Duration::from_secs(60)),
             idle_connections: 64,
+            idle_timeout: Duration::from_secs(30),
             response_limit: 1 << 30,
         }
     }

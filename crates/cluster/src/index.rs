@@ -95,12 +95,21 @@ impl Cluster {
         self.send_retrying(request, crate::Repeat::Safe, self.patience()).await
     }
 
-    /// Makes an index of our own unless it is there.
-    pub async fn make_index(&self, name: &str, body: &Value) -> Result<(), ClusterError> {
+    /// Makes an index of our own unless it is there: one shard with a copy where there is a node for it, hidden, so
+    /// that no pattern of a client's request finds it.
+    pub async fn make_index(&self, name: &str, mappings: &Value) -> Result<(), ClusterError> {
         if !self.index_definitions(name).await?.is_empty() {
             return Ok(());
         }
-        let reply = self.create_index(name, body).await?;
+        let body = serde_json::json!({
+            "settings": {
+                "index.number_of_shards": 1,
+                "index.auto_expand_replicas": "0-1",
+                "index.hidden": true,
+            },
+            "mappings": mappings,
+        });
+        let reply = self.create_index(name, &body).await?;
         // 400: another process was faster, or we were and the answer was lost.
         if reply.is_success() || reply.status == 400 {
             return Ok(());

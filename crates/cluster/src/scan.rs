@@ -5,13 +5,16 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Cluster, ClusterError, Document, Request, index::encode_segment, sweep::parse_hits};
+use crate::{
+    Cluster, ClusterError, Document, Request, Wanted, index::encode_segment, sweep::parse_hits,
+};
 
 /// A scroll over a whole index: a view of one moment, in no order that means anything.
 #[derive(Debug)]
 pub struct Scan {
     cluster: Cluster,
     scroll: String,
+    wanted: Wanted,
     page: Option<Vec<Document>>,
 }
 
@@ -21,6 +24,11 @@ impl Cluster {
         self.scan_where(index, &json!({"match_all": {}}), page).await
     }
 
+    /// As [`Cluster::scan`], without the documents' sources.
+    pub async fn scan_numbers(&self, index: &str, page: usize) -> Result<Scan, ClusterError> {
+        self.begin_scan(index, &json!({"match_all": {}}), page, Wanted::Numbers).await
+    }
+
     /// As [`Cluster::scan`], only those that a query finds.
     pub async fn scan_where(
         &self,
@@ -28,18 +36,30 @@ impl Cluster {
         query: &Value,
         page: usize,
     ) -> Result<Scan, ClusterError> {
+        self.begin_scan(index, query, page, Wanted::Document).await
+    }
+
+    async fn begin_scan(
+        &self,
+        index: &str,
+        query: &Value,
+        page: usize,
+        wanted: Wanted,
+    ) -> Result<Scan, ClusterError> {
         self.refresh(index).await?;
         let path = format!("/{}/_search?scroll=5m", encode_segment(index));
-        let body = json!({
+        let mut body = json!({
             "size": page.clamp(1, 10_000),
             "query": query,
-            "seq_no_primary_term": true,
             "version": true,
+            "_source": wanted == Wanted::Document,
             "sort": ["_doc"],
         });
+        self.ask_for_numbers(&mut body);
         let reply = self.call(Request::json(Method::POST, path.clone(), body.to_string())).await?;
-        let (scroll, page) = parse_page(&reply.body).map_err(|e| self.answer_error(&path, e))?;
-        Ok(Scan { cluster: self.clone(), scroll, page: Some(page) })
+        let (scroll, page) =
+            parse_page(&reply.body, wanted).map_err(|e| self.answer_error(&path, e))?;
+        Ok(Scan { cluster: self.clone(), scroll, wanted, page: Some(page) })
     }
 }
 
@@ -69,7 +89,7 @@ impl Scan {
             });
         }
         let (scroll, page) =
-            parse_page(&reply.body).map_err(|e| self.cluster.answer_error(path, e))?;
+            parse_page(&reply.body, self.wanted).map_err(|e| self.cluster.answer_error(path, e))?;
         self.scroll = scroll;
         if page.is_empty() {
             let body = json!({"scroll_id": [self.scroll]}).to_string();
@@ -80,11 +100,11 @@ impl Scan {
     }
 }
 
-fn parse_page(body: &Bytes) -> Result<(String, Vec<Document>), String> {
+fn parse_page(body: &Bytes, wanted: Wanted) -> Result<(String, Vec<Document>), String> {
     #[derive(Deserialize)]
     struct Answer {
         _scroll_id: String,
     }
     let answer: Answer = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-    Ok((answer._scroll_id, parse_hits(body)?))
+    Ok((answer._scroll_id, parse_hits(body, wanted)?))
 }

@@ -12,9 +12,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
-use crate::{Cluster, ClusterError, Document, Request, documents::RawHit, index::encode_segment};
+use crate::{
+    Cluster, ClusterError, Document, Request, Wanted, documents::RawHit, index::encode_segment,
+};
 
 /// How far each shard has been swept: everything at or below the number has been seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub struct Sweep {
     cluster: Cluster,
     index: String,
     page: usize,
+    wanted: Wanted,
     /// Shards not yet swept, with the number above which to look (inclusive lower bound).
     left: VecDeque<(u32, i64)>,
     reached: ShardProgress,
@@ -56,6 +59,7 @@ impl Cluster {
         shards: u32,
         since: &ShardProgress,
         page: usize,
+        wanted: Wanted,
     ) -> Result<Option<Sweep>, ClusterError> {
         let Some((written, reached)) = self.checkpoints(index, shards).await? else {
             return Ok(None);
@@ -66,7 +70,14 @@ impl Cluster {
         let from = |shard| (shard, since.of(shard).map_or(0, |number| number + 1));
         let left = written.into_iter().map(from).collect();
         let page = page.clamp(1, 10_000);
-        Ok(Some(Sweep { cluster: self.clone(), index: index.to_owned(), page, left, reached }))
+        Ok(Some(Sweep {
+            cluster: self.clone(),
+            index: index.to_owned(),
+            page,
+            wanted,
+            left,
+            reached,
+        }))
     }
 
     /// Documents with these ids whatever their routing, as of a refresh just before. None of an
@@ -76,15 +87,22 @@ impl Cluster {
             return Ok(Vec::new());
         }
         let path = format!("/{}/_search", encode_segment(index));
-        let body = json!({
+        let mut body = json!({
             "size": 10_000,
-            "seq_no_primary_term": true,
             "version": true,
             "query": {"ids": {"values": ids}},
         });
+        self.ask_for_numbers(&mut body);
         let request = Request::json(Method::POST, path.clone(), body.to_string());
         let Some(reply) = self.find(request).await? else { return Ok(Vec::new()) };
-        parse_hits(&reply.body).map_err(|e| self.answer_error(&path, e))
+        parse_hits(&reply.body, Wanted::Document).map_err(|e| self.answer_error(&path, e))
+    }
+
+    /// Has a search say the sequence numbers of what it finds, where the version knows how.
+    pub(crate) fn ask_for_numbers(&self, search: &mut Value) {
+        if self.info().reads_sequence_numbers() {
+            search["seq_no_primary_term"] = json!(true);
+        }
     }
 
     /// The shards that have seen a write, and the checkpoint of each. `None` when the index isn't
@@ -130,12 +148,14 @@ impl Sweep {
                 "seq_no_primary_term": true,
                 "version": true,
                 "track_total_hits": false,
+                "_source": self.wanted == Wanted::Document,
                 "query": {"range": {"_seq_no": {"gte": from}}},
                 "sort": [{"_seq_no": "asc"}],
             });
             let request = Request::json(Method::POST, path.clone(), body.to_string());
             let Some(reply) = self.cluster.find(request).await? else { return Ok(None) };
-            let page = parse_hits(&reply.body).map_err(|e| self.cluster.answer_error(&path, e))?;
+            let page = parse_hits(&reply.body, self.wanted)
+                .map_err(|e| self.cluster.answer_error(&path, e))?;
             let Some(last) = page.last() else { continue };
             if page.len() == self.page {
                 self.left.push_front((shard, last.seq_no.saturating_add(1)));
@@ -152,7 +172,7 @@ impl Sweep {
 }
 
 /// Reads the documents of a `_search` answer; an answer that lacks shards is an error.
-pub(crate) fn parse_hits(body: &Bytes) -> Result<Vec<Document>, String> {
+pub(crate) fn parse_hits(body: &Bytes, wanted: Wanted) -> Result<Vec<Document>, String> {
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(default)]
@@ -176,7 +196,7 @@ pub(crate) fn parse_hits(body: &Bytes) -> Result<Vec<Document>, String> {
     if answer.timed_out || failed > 0 {
         return Err(format!("incomplete: timed out {}, failed shards {failed}", answer.timed_out));
     }
-    answer.hits.hits.into_iter().map(|raw| RawHit::parse(raw)?.document(body)).collect()
+    answer.hits.hits.into_iter().map(|raw| RawHit::parse(raw)?.wanted(wanted, body)).collect()
 }
 
 /// Where the primary of a shard is; -1: nothing has ever been written to it.
@@ -246,10 +266,10 @@ mod tests {
     #[test]
     fn an_incomplete_search_is_an_error() {
         let body = Bytes::from_static(br#"{"_shards":{"failed":1},"hits":{"hits":[]}}"#);
-        assert!(parse_hits(&body).is_err());
+        assert!(parse_hits(&body, Wanted::Document).is_err());
         let body = Bytes::from_static(
             br#"{"_shards":{"failed":0},"hits":{"hits":[{"_id":"1","_seq_no":4,"_primary_term":1,"_source":{}}]}}"#,
         );
-        assert_eq!(parse_hits(&body).unwrap()[0].seq_no, 4);
+        assert_eq!(parse_hits(&body, Wanted::Document).unwrap()[0].seq_no, 4);
     }
 }

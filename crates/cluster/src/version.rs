@@ -28,6 +28,12 @@ impl Info {
         self.flavour == Flavour::OpenSearch || self.major >= 6
     }
 
+    /// Whether documents that are read say their sequence numbers, in `_mget` and in searches: since Elasticsearch
+    /// 6.7. Before that, only answers to writes did.
+    pub fn reads_sequence_numbers(&self) -> bool {
+        self.flavour == Flavour::OpenSearch || (self.major, self.minor) >= (6, 7)
+    }
+
     /// Reads the body of `GET /`.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, String> {
         let root: Root = serde_json::from_slice(body).map_err(|e| e.to_string())?;

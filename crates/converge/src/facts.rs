@@ -9,6 +9,10 @@ pub struct Facts {
     /// The major version of an Elasticsearch source; `None` if it isn't known or isn't
     /// Elasticsearch. From 8 on a bulk is taken to be executed while it arrives.
     pub elasticsearch_major: Option<u32>,
+    /// Documents that are read from the source don't say their sequence numbers (Elasticsearch before
+    /// 6.7). Then no answer is taken to prove a version: what the journal proves and what is read
+    /// could not be held against each other.
+    pub unnumbered: bool,
     /// By the name that a request may use: concrete indices, and aliases that lead to an index with
     /// a pipeline. An index that isn't here has neither pipelines nor external versions.
     pub indices: HashMap<String, IndexFacts>,

@@ -133,6 +133,9 @@ pub enum DoubtKind {
     /// ([`crate::order::Role::Control`]) and walked: the UUID that the target's index is labelled
     /// with doesn't tell which documents it has, when a replay that is behind made it.
     Definition { scope: Scope, deletes: bool },
+    /// A template, pipeline, script or data stream, by the segments of its path, decoded: whether there is one,
+    /// and what is in it. The last segment may be a pattern.
+    Named { path: Vec<String> },
 }
 
 /// Why there is doubt.
@@ -173,6 +176,8 @@ pub enum DoubtReason {
     OverlapsDeletion,
     /// The target refused the operation with a version conflict where that proves nothing.
     Conflict,
+    /// The target refused a control request that the source carried out: the index there is another one by now.
+    RefusedByTarget,
 }
 
 /// Why there is nothing to do.
@@ -230,13 +235,20 @@ pub fn interpret(exchange: &Exchange, facts: &Facts) -> Meaning {
     }
 }
 
-/// The indices that a request may delete if it succeeds, and perhaps more; its answer isn't looked
-/// at, so that this can be asked before there is one.
-pub fn deletes(exchange: &Exchange) -> Option<Scope> {
+/// The indices whose writes a request puts in doubt where they overlap: it may delete them, or have a pipeline run
+/// over their documents that didn't before. A superset; its answer isn't looked at, so that this can be asked before
+/// there is one.
+pub fn unsettles(exchange: &Exchange) -> Option<Scope> {
     let target = Target::parse(&exchange.target);
     match Endpoint::parse(exchange.method, &target) {
         Endpoint::Control { kind, index } => {
-            control::touched(exchange, &target, kind, index.as_deref()).may_delete()
+            let touched = control::touched(exchange, &target, kind, index.as_deref());
+            match kind {
+                ControlKind::PutSettings | ControlKind::PutTemplate | ControlKind::CreateIndex => {
+                    control::may_set_pipeline(exchange).then_some(touched.scope)
+                }
+                _ => touched.may_delete(),
+            }
         }
         _ => None,
     }
@@ -259,12 +271,17 @@ impl Read {
 }
 
 impl Write {
-    /// The same write with every operation in doubt by id, for one that overlapped the deletion of
-    /// its index.
+    /// The same write with every operation in doubt by id, for one that overlapped what
+    /// [`unsettles`] its index.
     pub fn into_doubt(mut self, reason: DoubtReason) -> Self {
         for item in &mut self.items {
             if let Item::Operation(operation) = item {
-                let kind = DoubtKind::ById(operation.address.clone());
+                let address = operation.address.clone();
+                let kind = match operation.change {
+                    Change::Delete => DoubtKind::ById(address),
+                    // A pipeline may have set another routing.
+                    Change::Index { .. } => DoubtKind::ByIdAnywhere(address),
+                };
                 *item = Item::Doubt(Doubt { kind, reason });
             }
         }
@@ -296,7 +313,7 @@ impl Write {
                 Item::Doubt(doubt) => match &doubt.kind {
                     DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => &address.index,
                     DoubtKind::Sweep { index } | DoubtKind::Walk { index } => index,
-                    DoubtKind::Definition { .. } => continue,
+                    DoubtKind::Definition { .. } | DoubtKind::Named { .. } => continue,
                 },
                 Item::Nothing(_) => continue,
             };
@@ -335,6 +352,7 @@ impl DoubtReason {
             Self::Resize => "resize",
             Self::OverlapsDeletion => "overlaps deletion",
             Self::Conflict => "conflict",
+            Self::RefusedByTarget => "refused by the target",
         }
     }
 }

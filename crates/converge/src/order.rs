@@ -10,13 +10,16 @@
 //! close(key, Closed)   its end too, with what it touches
 //! advance(low_water)   all up to this time has been read: admits what was answered before
 //! take_ready()         what is free to run now
+//! begin(key)           a control's moment has come: whether nothing has come in front of it since
 //! finished(key)        it has been answered on the target (or nothing was to be sent)
 //! ```
 //!
 //! Exchanges are admitted in the order of the source's answers. Of two that conflict (their scopes
 //! meet and one of them is a control) the one answered later waits for the other. Waiting only ever
 //! looks back in this order, and on one connection answers come in the order of the requests, so
-//! there is no deadlock, neither among exchanges nor with a connection's own order.
+//! there is no deadlock, neither among exchanges nor with a connection's own order. That holds for
+//! what comes late too, from a partition that another replayer had read: it goes in front of
+//! controls that were answered later and haven't begun.
 //!
 //! Memory is proportional to what is open, closed or not finished.
 
@@ -61,6 +64,8 @@ pub struct Ready {
     /// The source may have executed it before or after a deletion of an index in its scope: what it
     /// wrote is doubt, see [`crate::Write::into_doubt`]. Of no meaning for reads and controls.
     pub overlaps_deletion: bool,
+    /// It had to follow another one.
+    pub waited: bool,
 }
 
 /// The order of one replayer. See the module's documentation.
@@ -79,6 +84,8 @@ pub struct Order {
     /// The places of the controls and of the readings among them.
     controls: BTreeSet<u64>,
     readings: BTreeSet<u64>,
+    /// The places of readings that didn't go in front of controls, for one that did may not follow them.
+    behind: BTreeSet<u64>,
     next_place: u64,
     /// Deletions that something not yet admitted may overlap.
     deletions: HashMap<ExchangeKey, Deletion>,
@@ -90,10 +97,25 @@ struct Admitted {
     key: ExchangeKey,
     scope: Scope,
     overlaps_deletion: bool,
+    /// A control whose moment hasn't come: readings go in front of it.
+    ahead: bool,
+    reading: bool,
+    /// When the source had answered it; 0 of a reading.
+    answered: u64,
     /// For how many it waits.
     waits_for: usize,
     /// The places of those that wait for it.
     awaited_by: Vec<u64>,
+}
+
+/// What is known of an exchange when it gets its place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lot {
+    overlaps_deletion: bool,
+    ahead: bool,
+    reading: bool,
+    /// 0 of a reading.
+    answered: u64,
 }
 
 #[derive(Debug)]
@@ -117,6 +139,7 @@ impl Order {
             places: HashMap::new(),
             controls: BTreeSet::new(),
             readings: BTreeSet::new(),
+            behind: BTreeSet::new(),
             next_place: 0,
             deletions: HashMap::new(),
             ready: Vec::new(),
@@ -126,7 +149,7 @@ impl Order {
     /// A request that may change something was read from the journal, before its answer. Reads need
     /// no opening.
     ///
-    /// `deletes`: the indices that it deletes if it succeeds, see [`crate::deletes`]; when that is
+    /// `deletes`: the indices that it deletes if it succeeds, see [`crate::unsettles`]; when that is
     /// known only from the body, open it again.
     pub fn open(&mut self, key: ExchangeKey, began: u64, deletes: Option<Scope>) {
         self.began.insert(key, began);
@@ -159,8 +182,24 @@ impl Order {
     /// admitted so far that conflict, and controls admitted later wait for it: otherwise what was
     /// read before an index was deleted could be written after. It is finished when what was read
     /// has been written.
+    ///
+    /// A [`Role::Reading`] goes in front of controls that haven't begun ([`Order::begin`]): one that
+    /// was read far ahead of its moment would hold it up for as long. It does not while one is there
+    /// that makes an index anew: that waits for all before it, such controls too.
     pub fn add_reading(&mut self, key: ExchangeKey, scope: Scope, role: Role) {
-        self.place(key, scope, role, false);
+        self.place(key, scope, role, Lot { reading: true, ..Lot::default() });
+    }
+
+    /// Asked before a control that was ready is sent. `false`: a reading has come in front of it; it
+    /// will be among those of [`Order::take_ready`] again.
+    pub fn begin(&mut self, key: ExchangeKey) -> bool {
+        let place = self.places.get(&key);
+        let Some(admitted) = place.and_then(|place| self.admitted.get_mut(place)) else {
+            return true;
+        };
+        let free = admitted.waits_for == 0;
+        admitted.ahead &= !free;
+        free
     }
 
     /// What has become free to run since the last call, in the order of admission as far as
@@ -178,13 +217,14 @@ impl Order {
         let Some(place) = self.places.remove(&key) else { return };
         self.controls.remove(&place);
         self.readings.remove(&place);
+        self.behind.remove(&place);
         let Some(done) = self.admitted.remove(&place) else { return };
         for waiting in done.awaited_by {
             let Some(next) = self.admitted.get_mut(&waiting) else { continue };
             next.waits_for = next.waits_for.saturating_sub(1);
             if next.waits_for == 0 {
                 let overlaps_deletion = next.overlaps_deletion;
-                self.ready.push(Ready { key: next.key, overlaps_deletion });
+                self.ready.push(Ready { key: next.key, overlaps_deletion, waited: true });
             }
         }
         self.forget_deletions();
@@ -204,6 +244,11 @@ impl Order {
         let horizon = answered.saturating_add(self.clock_skew);
         self.low_water >= horizon
             && self.unfinished_changes.first().is_none_or(|(began, _)| *began > horizon)
+    }
+
+    /// When the oldest change began that isn't finished.
+    pub fn oldest_unfinished(&self) -> Option<u64> {
+        self.unfinished_changes.first().map(|(began, _)| *began)
     }
 
     /// For which exchanges this one waits; empty when it is free, or not admitted.
@@ -230,8 +275,14 @@ impl Order {
                 return;
             }
             let closed = first.remove();
-            let overlaps = closed.role == Role::Plain && self.overlaps_deletion(key, &closed);
-            self.place(key, closed.scope, closed.role, overlaps);
+            let lot = Lot {
+                overlaps_deletion: closed.role == Role::Plain
+                    && self.overlaps_deletion(key, &closed),
+                ahead: closed.role == Role::Control,
+                reading: false,
+                answered,
+            };
+            self.place(key, closed.scope, closed.role, lot);
         }
     }
 
@@ -250,23 +301,40 @@ impl Order {
 
     /// Gives an exchange its place behind all that were admitted before, and finds for which it
     /// waits.
-    fn place(&mut self, key: ExchangeKey, scope: Scope, role: Role, overlaps_deletion: bool) {
+    fn place(&mut self, key: ExchangeKey, scope: Scope, role: Role, lot: Lot) {
+        let Lot { overlaps_deletion, ahead, reading, answered } = lot;
+        let passes = role == Role::Reading && self.behind.is_empty();
         let place = self.next_place;
         self.next_place += 1;
-        let mut waits_for = 0;
-        let mut wait = |other: &mut Admitted| {
-            if other.scope.intersects(&scope) {
+        // Read again after it had come to another replayer: what was answered later mustn't hold it up, and goes
+        // behind it where it hasn't begun.
+        let mut controls = self.controls.iter().filter_map(|control| self.admitted.get(control));
+        let is_late = !reading && controls.any(|control| control.answered > answered);
+        let (mut waits_for, mut awaited_by) = (0, Vec::new());
+        let mut wait = |(at, other): (u64, &mut Admitted)| {
+            if !other.scope.intersects(&scope) {
+                return;
+            }
+            let is_later = !reading && other.answered > answered;
+            let in_front = other.ahead && (passes || is_later)
+                || is_late && other.reading && other.waits_for > 0;
+            if in_front {
+                other.waits_for += 1;
+                awaited_by.push(at);
+            } else if !is_later {
                 other.awaited_by.push(place);
                 waits_for += 1;
             }
         };
         match role {
-            Role::Control => self.admitted.values_mut().for_each(wait),
+            Role::Control => {
+                self.admitted.iter_mut().for_each(|(at, other)| wait((*at, other)));
+            }
             Role::Plain | Role::Reading => {
                 let readings = self.readings.iter().filter(|_| role == Role::Reading);
                 for other in self.controls.iter().chain(readings) {
-                    if let Some(other) = self.admitted.get_mut(other) {
-                        wait(other);
+                    if let Some(control) = self.admitted.get_mut(other) {
+                        wait((*other, control));
                     }
                 }
             }
@@ -276,12 +344,23 @@ impl Order {
             Role::Reading => self.readings.insert(place),
             Role::Plain => false,
         };
+        if reading && !passes {
+            self.behind.insert(place);
+        }
         if waits_for == 0 {
-            self.ready.push(Ready { key, overlaps_deletion });
+            self.ready.push(Ready { key, overlaps_deletion, waited: false });
         }
         self.places.insert(key, place);
-        let awaited_by = Vec::new();
-        let admitted = Admitted { key, scope, overlaps_deletion, waits_for, awaited_by };
+        let admitted = Admitted {
+            key,
+            scope,
+            overlaps_deletion,
+            ahead,
+            reading,
+            answered,
+            waits_for,
+            awaited_by,
+        };
         self.admitted.insert(place, admitted);
     }
 

@@ -1,9 +1,7 @@
 //! Writing notes, and reading those of an index.
 
-use bytes::Bytes;
-use cluster::{Cluster, ClusterError, Scan};
+use cluster::{BulkItem, Cluster, ClusterError, Scan};
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::{INDEX, Note};
 
@@ -31,15 +29,8 @@ impl Deletes {
 
     /// Makes the index for notes unless it is there.
     pub async fn open(target: Cluster) -> Result<Self, ClusterError> {
-        let body = json!({
-            "settings": {
-                "index.number_of_shards": 1,
-                "index.auto_expand_replicas": "0-1",
-                "index.hidden": true,
-            },
-            "mappings": {"dynamic": false, "properties": {"image": {"type": "keyword"}}},
-        });
-        target.make_index(INDEX, &body).await?;
+        let mappings = json!({"dynamic": false, "properties": {"image": {"type": "keyword"}}});
+        target.make_index(INDEX, &mappings).await?;
         Ok(Self { target })
     }
 
@@ -48,6 +39,7 @@ impl Deletes {
     /// # Errors
     /// When the target doesn't take them for as long as its patience says, or refuses one.
     pub async fn keep(&self, notes: &[Note]) -> Result<(), ClusterError> {
+        let path = format!("/{INDEX}/_bulk");
         for batch in notes.chunks(BATCH) {
             let mut lines = Vec::new();
             for note in batch {
@@ -56,29 +48,8 @@ impl Deletes {
                 lines.extend(serde_json::to_vec(note).unwrap_or_default());
                 lines.push(b'\n');
             }
-            self.send(lines.into(), batch.len()).await?;
-        }
-        Ok(())
-    }
-
-    async fn send(&self, lines: Bytes, notes: usize) -> Result<(), ClusterError> {
-        let path = format!("/{INDEX}/_bulk");
-        let patience = self.target.patience();
-        let until = Instant::now() + patience.give_up_after;
-        for attempt in 0_u32.. {
-            let (_, reply) = self.target.bulk(&path, lines.clone(), patience).await?;
-            let refused = reply.items.iter().find(|item| !item.is_success());
-            let (why, may_pass) = match refused {
-                None if reply.items.len() == notes => return Ok(()),
-                None => (format!("{} items answered of {notes}", reply.items.len()), false),
-                Some(item) => (format!("{item:?}"), item.is_transient()),
-            };
-            let wait = patience.wait(attempt);
-            if !may_pass || Instant::now() + wait > until {
-                let (url, path) = (self.target.url().to_owned(), path.clone());
-                return Err(ClusterError::Answer { url, path, reason: why });
-            }
-            tokio::time::sleep(wait).await;
+            let is_kept = |item: &BulkItem| item.is_success();
+            self.target.bulk_all(&path, lines.into(), batch.len(), is_kept).await?;
         }
         Ok(())
     }

@@ -126,6 +126,11 @@ impl Appender {
                 let appender = FileAppender::open(folder, settings);
                 Kind::File(appender.map_err(|error| failed(error.to_string()))?)
             }
+            JournalUrl::Export(_) => {
+                let reason =
+                    "an export is only read; write to file:// or kafka://, and export that";
+                return Err(failed(reason.into()));
+            }
             JournalUrl::Kafka { brokers, topic } => {
                 let appender = KafkaAppender::open(brokers, topic, settings);
                 Kind::Kafka(appender.map_err(failed)?)

@@ -5,6 +5,7 @@
 //! Records are handed over without a copy; see [`produce`].
 
 mod append;
+mod moves;
 mod produce;
 mod reader;
 

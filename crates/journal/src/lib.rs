@@ -1,7 +1,7 @@
 //! The journal: an append-only log of capture records, keyed by connection.
 //!
 //! Two implementations behind one small interface, chosen by url ([`JournalUrl`]): checksummed
-//! segments on this host's disk, and a Kafka topic.
+//! segments on this host's disk, and a Kafka topic. A third is only read: a topic's export as a file.
 //!
 //! - [`Appender`] takes records and tells through a connection's [`Watermark`] which of them are
 //!   durable. It never blocks; when its queue is full it says so. It copies no record, but
@@ -12,15 +12,17 @@
 //! All `unsafe` of the workspace is in [`kafka::produce`](kafka), the produce call that does not copy.
 
 mod append;
+mod export;
 mod file;
 mod kafka;
 mod ledger;
+mod offset_file;
 mod read;
 mod url;
 mod watermark;
 
 pub use append::{AppendError, AppendSettings, Appender, Lane, Urgency};
 pub use ledger::OffsetLedger;
-pub use read::{BadRecord, Ends, Entry, ReadError, Reader, StartFrom};
+pub use read::{BadRecord, Ends, Entry, ReadError, Reader, StartFrom, Taken};
 pub use url::{JournalUrl, UrlError};
 pub use watermark::{NotDurable, Watermark};

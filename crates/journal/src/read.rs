@@ -1,10 +1,11 @@
 //! Reading: entries in order of each partition, with their offsets.
 
 use bytes::Bytes;
-use codec::record::{self, Record};
+use codec::record::{self, Nanos, Record};
 use thiserror::Error;
 
 use crate::JournalUrl;
+use crate::export::ExportReader;
 use crate::file::FileReader;
 use crate::kafka::KafkaReader;
 
@@ -15,7 +16,31 @@ pub struct Entry {
     pub offset: u64,
     /// The offset that follows; committing it means that this entry is finished.
     pub next: u64,
+    /// What it is stored under, and its bytes; both empty where there are none.
+    pub key: Bytes,
+    pub value: Bytes,
     pub record: Result<Record, BadRecord>,
+}
+
+impl Entry {
+    /// Whether records of its connection may be in any partition, and so come in any order: its key says so.
+    pub fn is_scattered(&self) -> bool {
+        let of = |record: &Record| {
+            codec::export::is_scattered(&self.key, &record.connection, record.number)
+        };
+        self.record.as_ref().is_ok_and(of)
+    }
+}
+
+/// What a reader gives that shares a journal with others of its group.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // by far the most are entries
+pub enum Taken {
+    Entry(Entry),
+    /// Partitions that this reader reads from now on, each from where the group has committed.
+    Gained(Vec<i32>),
+    /// Partitions that another reads from now on.
+    Lost(Vec<i32>),
 }
 
 /// A place in the journal that can't be read. The rest can.
@@ -62,6 +87,7 @@ pub struct Reader(Kind);
 enum Kind {
     File(FileReader),
     Kafka(KafkaReader),
+    Export(ExportReader),
 }
 
 impl Reader {
@@ -77,16 +103,43 @@ impl Reader {
     ) -> Result<Reader, ReadError> {
         Ok(Reader(match url {
             JournalUrl::File(folder) => Kind::File(FileReader::open(folder, group, start)?),
+            JournalUrl::Export(file) => Kind::Export(ExportReader::open(file, group, start)?),
             JournalUrl::Kafka { brokers, topic } => Kind::Kafka(
                 KafkaReader::open(brokers, topic, group, start, kafka_properties).await?,
             ),
         }))
     }
 
+    /// Opens a journal that several readers of the group share: each partition is read by one of them, and moves when
+    /// one comes or goes. It begins without any; read it with [`Reader::take`].
+    ///
+    /// # Errors
+    /// [`ReadError`] when no broker answers, or it isn't a topic.
+    pub async fn open_shared(
+        url: &JournalUrl,
+        group: &str,
+        kafka_properties: &[(String, String)],
+    ) -> Result<Reader, ReadError> {
+        let JournalUrl::Kafka { brokers, topic } = url else {
+            let reason = "only a Kafka topic can be shared by several replayers".into();
+            return Err(ReadError { url: url.to_string(), reason });
+        };
+        let reader = KafkaReader::open_shared(brokers, topic, group, kafka_properties).await?;
+        Ok(Reader(Kind::Kafka(reader)))
+    }
+
+    /// How many partitions the journal has, whoever reads them.
+    pub fn partition_count(&self) -> usize {
+        match &self.0 {
+            Kind::File(_) | Kind::Export(_) => 1,
+            Kind::Kafka(kafka) => kafka.count(),
+        }
+    }
+
     /// The partitions that this reader reads.
     pub fn partitions(&self) -> Vec<i32> {
         match &self.0 {
-            Kind::File(_) => vec![0],
+            Kind::File(_) | Kind::Export(_) => vec![0],
             Kind::Kafka(kafka) => kafka.partitions(),
         }
     }
@@ -99,6 +152,30 @@ impl Reader {
         match &mut self.0 {
             Kind::File(file) => file.next().await,
             Kind::Kafka(kafka) => kafka.next().await,
+            Kind::Export(export) => Ok(export.next().await),
+        }
+    }
+
+    /// As [`Reader::next`], with the partitions that come and go. It has to be called again and again for as long as
+    /// the reader is to be one of its group, with [`Reader::flow`] stopped where there is no room.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the journal can't be read at all.
+    pub async fn take(&mut self) -> Result<Taken, ReadError> {
+        match &mut self.0 {
+            Kind::File(_) | Kind::Export(_) => Ok(Taken::Entry(self.next().await?)),
+            Kind::Kafka(kafka) => kafka.take().await,
+        }
+    }
+
+    /// Whether [`Reader::take`] gives entries, or only partitions that come and go. Kafka alone; others ignore it.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the client refuses.
+    pub fn flow(&mut self, flows: bool) -> Result<(), ReadError> {
+        match &mut self.0 {
+            Kind::File(_) | Kind::Export(_) => Ok(()),
+            Kind::Kafka(kafka) => kafka.flow(flows),
         }
     }
 
@@ -110,14 +187,24 @@ impl Reader {
         match &self.0 {
             Kind::File(file) => file.ends(),
             Kind::Kafka(kafka) => kafka.ends().await,
+            Kind::Export(export) => Ok(export.end()),
         }
     }
 
-    /// Whether everything below `ends` has been given out by [`Reader::next`].
+    /// Whether everything below `ends` has been given out by [`Reader::next`], of the partitions that it reads.
     pub fn has_reached(&self, ends: &Ends) -> bool {
         match &self.0 {
             Kind::File(file) => ends.0.iter().all(|(_, end)| file.position() >= *end),
-            Kind::Kafka(kafka) => ends.0.iter().all(|(p, end)| kafka.position(*p) >= *end),
+            Kind::Kafka(kafka) => kafka.has_reached(ends),
+            Kind::Export(export) => ends.0.iter().all(|(_, end)| export.position() >= *end),
+        }
+    }
+
+    /// Up to which time all that was captured has been given out, where the journal knows that by itself.
+    pub fn low_water(&self) -> Option<Nanos> {
+        match &self.0 {
+            Kind::File(_) | Kind::Kafka(_) => None,
+            Kind::Export(export) => Some(export.low_water()),
         }
     }
 
@@ -129,6 +216,7 @@ impl Reader {
         match &mut self.0 {
             Kind::File(file) => file.commit(offset),
             Kind::Kafka(kafka) => kafka.commit(partition, offset).await,
+            Kind::Export(export) => export.commit(offset),
         }
     }
 }
@@ -137,16 +225,22 @@ impl Reader {
 pub(crate) fn deleted(partition: i32, offset: u64, first: u64, length: u64) -> Entry {
     let reason = format!("deleted before it was read; offset {first} is the first left");
     let bad = BadRecord { partition, offset, length, reason };
-    Entry { partition, offset, next: first, record: Err(bad) }
+    unread(bad, first)
+}
+
+/// An entry that can't be read.
+pub(crate) fn unread(bad: BadRecord, next: u64) -> Entry {
+    let BadRecord { partition, offset, .. } = bad;
+    Entry { partition, offset, next, key: Bytes::new(), value: Bytes::new(), record: Err(bad) }
 }
 
 /// An entry out of the bytes that were stored for it.
-pub(crate) fn entry(partition: i32, offset: u64, next: u64, bytes: &Bytes) -> Entry {
-    let record = record::decode(bytes).map_err(|error| BadRecord {
+pub(crate) fn entry(partition: i32, offset: u64, next: u64, key: Bytes, value: Bytes) -> Entry {
+    let record = record::decode(&value).map_err(|error| BadRecord {
         partition,
         offset,
-        length: bytes.len() as u64,
+        length: value.len() as u64,
         reason: error.to_string(),
     });
-    Entry { partition, offset, next, record }
+    Entry { partition, offset, next, key, value, record }
 }

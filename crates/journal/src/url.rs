@@ -13,19 +13,24 @@ pub enum JournalUrl {
     File(PathBuf),
     /// A topic: `brokers` as Kafka clients take them, comma-separated `host:port`.
     Kafka { brokers: String, topic: String },
+    /// A file of `key|base64` lines, gzip or not, as exported from a topic. Only read.
+    Export(PathBuf),
 }
 
 /// What is wrong with a journal's address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UrlError {
     #[error(
-        "`{0}` is no journal: use file:///absolute/folder or kafka://host:port[,host:port]/topic"
+        "`{0}` is no journal: use file:///absolute/folder, kafka://host:port[,host:port]/topic, or \
+         export:///absolute/file to read one"
     )]
     Scheme(String),
     #[error(
         "`{0}`: the folder of a file journal must be absolute, as in file:///var/lib/godwit/journal"
     )]
     Relative(String),
+    #[error("`{0}`: the file of an export must be absolute, as in export:///tmp/traffic.proto.gz")]
+    RelativeExport(String),
     #[error("`{0}`: a broker must be host:port")]
     Broker(String),
     #[error("`{0}`: a topic's name is 1 to 249 letters, digits, `.`, `_` and `-`")]
@@ -41,6 +46,12 @@ impl FromStr for JournalUrl {
                 return Err(UrlError::Relative(text.into()));
             }
             return Ok(JournalUrl::File(PathBuf::from(path)));
+        }
+        if let Some(path) = text.strip_prefix("export://") {
+            if !path.starts_with('/') || path.ends_with('/') {
+                return Err(UrlError::RelativeExport(text.into()));
+            }
+            return Ok(JournalUrl::Export(PathBuf::from(path)));
         }
         let rest = text.strip_prefix("kafka://").ok_or_else(|| UrlError::Scheme(text.into()))?;
         let (brokers, topic) = rest.split_once('/').ok_or_else(|| UrlError::Topic(text.into()))?;
@@ -63,6 +74,7 @@ impl fmt::Display for JournalUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             JournalUrl::File(path) => write!(f, "file://{}", path.display()),
+            JournalUrl::Export(path) => write!(f, "export://{}", path.display()),
             JournalUrl::Kafka { brokers, topic } => write!(f, "kafka://{brokers}/{topic}"),
         }
     }
@@ -73,8 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_kinds_come_back_as_they_were_typed() {
-        for text in ["file:///var/lib/j", "kafka://a:9092,b:9093/traffic", "kafka://[::1]:9092/t"] {
+    fn all_kinds_come_back_as_they_were_typed() {
+        for text in [
+            "file:///var/lib/j",
+            "export:///e.gz",
+            "kafka://a:9092,b:9093/traffic",
+            "kafka://[::1]:9092/t",
+        ] {
             assert_eq!(text.parse::<JournalUrl>().unwrap().to_string(), text);
         }
     }
@@ -84,6 +101,7 @@ mod tests {
         let wrong = |text: &str| text.parse::<JournalUrl>().unwrap_err();
         assert!(matches!(wrong("/tmp/j"), UrlError::Scheme(_)));
         assert!(matches!(wrong("file://tmp/j"), UrlError::Relative(_)));
+        assert!(matches!(wrong("export://e.gz"), UrlError::RelativeExport(_)));
         assert!(matches!(wrong("kafka://host/t"), UrlError::Broker(_)));
         assert!(matches!(wrong("kafka://host:9092"), UrlError::Topic(_)));
         assert!(matches!(wrong("kafka://host:9092/a b"), UrlError::Topic(_)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rules::{Engine, Rules};
+use rules::{Engine, Handed, Rules};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         let text = json!([rule]).to_string();
         let began = now();
-        let rules = Rules::parse(&text, &mut |name| Err(name.into()))?;
+        let rules = Rules::parse(&text, Handed::List, &mut |name| Err(name.into()))?;
         let compiled = now() - began;
         let mut engine = Engine::new(&rules)?;
         let mut rounds = Vec::new();

@@ -28,7 +28,8 @@ pub struct Rules {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Rule {
-    Step(String, Step),
+    /// The last: whether it looks at what a message carries, not at its head alone.
+    Step(String, Step, bool),
     /// Rules that apply only where a condition holds.
     When(String, Condition, Vec<Rule>),
 }
@@ -58,6 +59,15 @@ pub enum RulesError {
     Limit { name: String, why: String },
 }
 
+/// What a script in the reference implementation's form is handed: its tools differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handed {
+    /// Messages in a list, of one: as its backfill does.
+    List,
+    /// The message: as its replayer and its metadata migration do.
+    Message,
+}
+
 /// Reads a file that a configuration names, as text.
 pub type ReadFile<'r> = &'r mut dyn FnMut(&str) -> Result<String, String>;
 
@@ -66,7 +76,7 @@ impl Rules {
     ///
     /// # Errors
     /// [`RulesError`] names the rule by its place in the list, and what to do.
-    pub fn parse(text: &str, read: ReadFile<'_>) -> Result<Self, RulesError> {
+    pub fn parse(text: &str, handed: Handed, read: ReadFile<'_>) -> Result<Self, RulesError> {
         let value: Value = match serde_json::from_str(text) {
             Ok(value) => value,
             Err(_) => serde_saphyr::from_str(text)
@@ -90,7 +100,7 @@ impl Rules {
         };
         let mut rules = Vec::new();
         for (at, entry) in list.into_iter().enumerate() {
-            rules.extend(rule(&format!("rule {}", at + 1), entry, read)?);
+            rules.extend(rule(&format!("rule {}", at + 1), entry, handed, read)?);
         }
         if rules.is_empty() {
             return Err(RulesError::NoList("empty"));
@@ -122,13 +132,18 @@ impl Rules {
 impl Rule {
     pub(crate) fn place(&self) -> &str {
         match self {
-            Self::Step(place, _) | Self::When(place, ..) => place,
+            Self::Step(place, ..) | Self::When(place, ..) => place,
         }
     }
 }
 
 /// What an entry of a list stands for: nothing, a rule, or several.
-fn rule(place: &str, entry: Value, read: ReadFile<'_>) -> Result<Vec<Rule>, RulesError> {
+fn rule(
+    place: &str,
+    entry: Value,
+    handed: Handed,
+    read: ReadFile<'_>,
+) -> Result<Vec<Rule>, RulesError> {
     let refuse = |why: String| RulesError::Rule { rule: place.to_owned(), why };
     let Value::Object(mut members) = entry else {
         return Err(refuse("a map with `jq`, `jq-file`, `js` or `js-file` is expected".into()));
@@ -138,10 +153,19 @@ fn rule(place: &str, entry: Value, read: ReadFile<'_>) -> Result<Vec<Rule>, Rule
     {
         let name = (*name).clone();
         let settings = members.remove(&name).unwrap_or_default();
-        return providers::rules(&format!("{place} ({name})"), &name, settings, true, read);
+        let place = format!("{place} ({name})");
+        return providers::rules(&place, &name, settings, handed == Handed::List, read);
     }
     let when = text(&mut members, "when").map_err(refuse)?;
     let bindings = members.remove("bindings");
+    let body = match (members.remove("body"), handed) {
+        (None, _) => true,
+        (Some(Value::Bool(body)), Handed::Message) => body,
+        (Some(_), Handed::Message) => {
+            return Err(refuse("`body`: true or false is expected".into()));
+        }
+        (Some(_), Handed::List) => return Err(refuse("`body` is for requests".into())),
+    };
     let mut found = Vec::new();
     for name in ["jq", "jq-file", "js", "js-file"] {
         if let Some(value) = text(&mut members, name).map_err(refuse)? {
@@ -149,7 +173,7 @@ fn rule(place: &str, entry: Value, read: ReadFile<'_>) -> Result<Vec<Rule>, Rule
         }
     }
     if let Some(name) = members.keys().next() {
-        let names = "when, jq, jq-file, js, js-file, bindings";
+        let names = "when, jq, jq-file, js, js-file, bindings, body";
         return Err(refuse(format!("there is no `{name}`; there are {names}")));
     }
     let [(language, value)] = found.as_slice() else {
@@ -172,7 +196,7 @@ fn rule(place: &str, entry: Value, read: ReadFile<'_>) -> Result<Vec<Rule>, Rule
         Step::JavaScript(_) => "js",
     };
     let place = format!("{place} ({name})");
-    let step = Rule::Step(place.clone(), step);
+    let step = Rule::Step(place.clone(), step, body);
     Ok(vec![match when {
         Some(when) => Rule::When(format!("{place}, when"), Condition::JmesPath(when), vec![step]),
         None => step,

@@ -175,7 +175,14 @@ impl JavaScript {
             CaughtError::Error(error) => error.to_string(),
             CaughtError::Exception(exception) => {
                 let name: Result<String, _> = exception.as_object().get("name");
-                let message = exception.message().unwrap_or_default();
+                let mut message = exception.message().unwrap_or_default();
+                // Where a script can't be parsed; where it throws, its own words have to do.
+                if name.as_ref().is_ok_and(|name| name == "SyntaxError")
+                    && let Some(stack) = exception.stack()
+                    && let Some(place) = stack.lines().next()
+                {
+                    message = format!("{message} {}", place.trim());
+                }
                 match name {
                     Ok(name) if !name.is_empty() => format!("{name}: {message}"),
                     _ => message,

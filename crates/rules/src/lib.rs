@@ -3,18 +3,19 @@
 //! ```text
 //! configuration ─▶ Rules (text, shared) ─▶ Engine (compiled, of one thread) ─ message ─▶ none, one or several messages
 //! ```
-//! A message is an object: a document to be written, later a request or an index definition. Messages are JSON texts
+//! A message is an object: a document to be written, a request, an item of a cluster's metadata. Messages are JSON texts
 //! on both sides, because a number of JSON is more than a machine's: what a rule doesn't touch comes out digit by
 //! digit, whichever language has seen it.
 //!
 //! A rule is given time, memory and stack ([`Limits`]) and nothing of the host. What goes wrong with a message
-//! is an error of that message. (The clock that ends a script is the only thing of the world that this crate sees.)
+//! is an error of that message. (The clock that ends a script, and the files of a configuration, are all of the world that this crate sees.)
 
 #![forbid(unsafe_code)]
 
 mod configuration;
 mod engine;
 mod failure;
+mod file;
 mod javascript;
 mod jq;
 mod message;
@@ -22,10 +23,13 @@ mod number;
 mod predicate;
 mod providers;
 mod watch;
+mod worker;
 
-pub use configuration::{ReadFile, Rules, RulesError};
-pub use engine::{Applied, Engine};
+pub use configuration::{Handed, ReadFile, Rules, RulesError};
+pub use engine::{Applied, Engine, Traced};
 pub use failure::{RuleError, Why};
+pub use file::UnreadableRules;
+pub use worker::{NoWorker, Worker};
 
 use std::time::Duration;
 

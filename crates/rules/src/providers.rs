@@ -21,7 +21,7 @@ pub(crate) fn rules(
         "NoopTransformerProvider" => Ok(Vec::new()),
         "JsonJSTransformerProvider" => {
             let script = script(place, settings, listed, read)?;
-            Ok(vec![Rule::Step(place.to_owned(), Step::JavaScript(script))])
+            Ok(vec![Rule::Step(place.to_owned(), Step::JavaScript(script), true)])
         }
         "JsonConditionalTransformerProvider" => conditional(place, settings, listed, read),
         "FlatteningJsonArrayTransformerProvider" => {
@@ -42,9 +42,9 @@ pub(crate) fn rules(
             refuse("there are no templates here: write the rule in `jq`")
         }
         "TypeMappingSanitizationTransformerProvider"
-        | "JsonTransformerForDocumentTypeRemovalProvider" => {
-            refuse("types are removed without a rule: take it out, and see --types")
-        }
+        | "JsonTransformerForDocumentTypeRemovalProvider" => refuse(
+            "types are removed without a rule: take it out (--types of backfill and metadata)",
+        ),
         "SolrTransformerProvider" => refuse("Solr is no source here"),
         _ => refuse("there is no such provider here: write the rule in `jq` or `js`"),
     }

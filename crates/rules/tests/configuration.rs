@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
 use proptest::prelude::*;
-use rules::{Applied, Engine, Rules};
+use rules::{Applied, Engine, Handed, Rules};
 
 fn parse(text: &str) -> Result<Rules, String> {
     let mut read = |name: &str| match name {
@@ -10,7 +10,7 @@ fn parse(text: &str) -> Result<Rules, String> {
         "drop.js" => Ok("(bindings) => (m) => m.n > bindings.most ? null : m".to_owned()),
         _ => Err("there is no such file".to_owned()),
     };
-    Rules::parse(text, &mut read).map_err(|error| error.to_string())
+    Rules::parse(text, Handed::List, &mut read).map_err(|error| error.to_string())
 }
 
 fn apply(rules: &Rules, message: &str) -> Option<Vec<String>> {
@@ -51,9 +51,58 @@ fn the_example_of_the_documentation_is_valid() {
     let begin = page.find("limits: {time").unwrap();
     let end = begin + page[begin..].find("```").unwrap();
     let mut read = |_: &str| Ok("(bindings) => (messages) => messages".to_owned());
-    let rules = Rules::parse(&page[begin..end], &mut read).unwrap();
+    let rules = Rules::parse(&page[begin..end], Handed::List, &mut read).unwrap();
     assert_eq!(rules.limits(), &rules::Limits::default());
     assert_eq!(apply(&rules, r#"{"document":{"level":"debug"}}"#), Some(vec![]));
+}
+
+#[test]
+fn the_examples_for_items_and_requests_are_valid_too() {
+    for (page, first) in [
+        (include_str!("../../../docs/metadata.md"), "- when: type == 'index'"),
+        (include_str!("../../../docs/replayer.md"), "- when: method == 'POST'"),
+    ] {
+        let begin = page.find(first).unwrap();
+        let end = begin + page[begin..].find("```").unwrap();
+        let mut read = |_: &str| Ok("(() => (bindings) => (message) => message)()".to_owned());
+        Rules::parse(&page[begin..end], Handed::Message, &mut read).unwrap();
+    }
+}
+
+#[test]
+fn what_a_message_carries_is_needed_only_by_rules_that_apply_and_look_at_it() {
+    for (text, needed) in [
+        ("- {when: \"method == 'PUT'\", jq: .}", false),
+        ("- {when: \"method == 'GET'\", jq: .}", true),
+        ("- {when: \"method == 'GET'\", jq: '.a = 1', body: false}", false),
+        ("- {when: payload.a, jq: .}", true),
+        ("- {when: 'length(@)', jq: ., body: false}", true),
+        ("- {when: '*.a', jq: ., body: false}", true),
+        ("- {when: '\"\\u0070ayload\".a', jq: ., body: false}", true),
+        ("- jq: .", true),
+        // What a rule makes of the message may be what the next one is for.
+        ("- {jq: ., body: false}\n- {when: \"method == 'PUT'\", jq: .}", true),
+        ("- {jq: ., body: false}\n- {when: \"method == 'PUT'\", jq: ., body: false}", false),
+        (
+            "- JsonConditionalTransformerProvider: [{JsonJMESPathPredicateProvider: {script: \"method == 'PUT'\"}}, \
+             [{JsonJSTransformerProvider: {initializationScript: '() => m => m'}}]]",
+            false,
+        ),
+    ] {
+        let mut read = |name: &str| Err(name.to_owned());
+        let rules = Rules::parse(text, Handed::Message, &mut read).unwrap();
+        let mut engine = Engine::new(&rules).unwrap();
+        let head = br#"{"method":"GET","headers":{}}"#;
+        assert_eq!(engine.needs(head, "payload"), Ok(needed), "{text}");
+    }
+}
+
+#[test]
+fn each_rule_that_made_something_is_told() {
+    let rules = parse("- jq: .a = 1\n- {when: b, jq: .c = 1}\n- jq: '., .'").unwrap();
+    let traced = Engine::new(&rules).unwrap().trace(b"{}").unwrap();
+    let told: Vec<_> = traced.iter().map(|one| (&one.rule[..], one.messages.len())).collect();
+    assert_eq!(told, [("rule 1 (jq)", 1), ("rule 3 (jq)", 2)]);
 }
 
 #[test]
@@ -98,6 +147,9 @@ fn what_is_wrong_is_named() {
         ("- js: '7'", "rule 1 (js): it failed: it gives no function but int"),
         ("- js: () => 7", "called with its bindings, it gives no function"),
         ("- js: for (;;) {}", "didn't end within"),
+        ("- js: |\n    () => (m) => {\n      m.a = ;\n    }", "at rule.js:2:"),
+        ("- jq: |\n    .a |\n    .b = (1 +", "at its end"),
+        ("[{\"jq\": \".\"},\n {\"jq\": ]", "line 2"),
         ("- text", "rule 1: a map"),
         ("rules: [{jq: .}]\nlimits: {time: soon}", "limits.time"),
         ("rules: [{jq: .}]\nlimits: {tiem: 1s}", "limits.tiem"),

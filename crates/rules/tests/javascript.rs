@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use rules::{Applied, Engine, Rules, Why};
+use rules::{Applied, Engine, Handed, Rules, Why};
 use serde_json::{Value, json};
 
 fn engine(configuration: &Value) -> Engine {
-    let rules = Rules::parse(&configuration.to_string(), &mut |name| Err(name.into())).unwrap();
+    let rules =
+        Rules::parse(&configuration.to_string(), Handed::List, &mut |name| Err(name.into()))
+            .unwrap();
     Engine::new(&rules).unwrap()
 }
 

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use rules::{Applied, Engine, Rules, Why};
+use rules::{Applied, Engine, Handed, Rules, Why};
 use serde_json::json;
 
 fn engine(program: &str) -> Engine {
     let limits = json!({"time": "200ms", "outputs": 100, "stack": "256KiB"});
     let configuration = json!({"rules": [{"jq": program}], "limits": limits}).to_string();
-    let rules = Rules::parse(&configuration, &mut |name| Err(name.into())).unwrap();
+    let rules = Rules::parse(&configuration, Handed::List, &mut |name| Err(name.into())).unwrap();
     Engine::new(&rules).unwrap()
 }
 
@@ -112,7 +112,8 @@ fn there_is_nothing_of_the_host() {
     }
     for program in ["input", "$ENV", "import \"a\" as a; .", "include \"a\"; .", "input_filename"] {
         let configuration = json!([{"jq": program}]).to_string();
-        let refused = Rules::parse(&configuration, &mut |name| Err(name.into())).unwrap_err();
+        let refused =
+            Rules::parse(&configuration, Handed::List, &mut |name| Err(name.into())).unwrap_err();
         assert!(refused.to_string().starts_with("rule 1 (jq): "), "{refused}");
     }
 }

@@ -3,10 +3,10 @@
 //! Binary values (SMILE only) become standard base64 strings, as the servers' own JSON writes them. Objects
 //! come out with sorted keys: no object of the metadata has an order that means anything.
 
-use std::{cell::Cell, fmt};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::{FormatError, compression, envelope};
@@ -27,27 +27,44 @@ pub enum Wrapping {
 /// Parses a metadata blob. `limit` bounds the expanded bytes and, separately, about the value's size in memory
 /// (a SMILE document may repeat a long name by a short reference).
 pub fn parse(bytes: &[u8], wrapping: Wrapping, limit: usize) -> Result<Value, FormatError> {
-    let body = match wrapping {
-        Wrapping::Envelope(codec) => envelope::body(bytes, codec)?,
-        Wrapping::Bare => bytes,
-    };
-    let body = compression::expand(body, limit)?;
-    parse_body(&body, limit)
+    parse_body(&unwrapped(bytes, wrapping, limit)?, limit)
 }
 
 /// Parses what is neither wrapped nor compressed.
 pub(crate) fn parse_body(body: &[u8], limit: usize) -> Result<Value, FormatError> {
-    let budget = Budget { left: Cell::new(limit.saturating_mul(4)), limit };
+    let budget = Budget::new(limit);
+    read(body, &budget, Seed(&budget))
+}
+
+/// Takes a blob's envelope and its compression off.
+pub(crate) fn unwrapped(
+    bytes: &[u8],
+    wrapping: Wrapping,
+    limit: usize,
+) -> Result<Cow<'_, [u8]>, FormatError> {
+    let body = match wrapping {
+        Wrapping::Envelope(codec) => envelope::body(bytes, codec)?,
+        Wrapping::Bare => bytes,
+    };
+    compression::expand(body, limit)
+}
+
+/// Reads what is neither wrapped nor compressed, in the way that `seed` says.
+pub(crate) fn read<'de, S: DeserializeSeed<'de>>(
+    body: &'de [u8],
+    budget: &Budget,
+    seed: S,
+) -> Result<S::Value, FormatError> {
     if body.starts_with(SMILE) {
         let mut parser = serde_smile::Deserializer::from_slice(body);
-        let value = Seed(&budget).deserialize(&mut parser);
+        let value = seed.deserialize(&mut parser);
         let value = value.and_then(|value| parser.end().map(|()| value));
         return value.map_err(|error| budget.explain("SMILE", &error));
     }
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => {
             let mut parser = serde_json::Deserializer::from_slice(body);
-            let value = Seed(&budget).deserialize(&mut parser);
+            let value = seed.deserialize(&mut parser);
             let value = value.and_then(|value| parser.end().map(|()| value));
             value.map_err(|error| budget.explain("JSON", &error))
         }
@@ -55,14 +72,26 @@ pub(crate) fn parse_body(body: &[u8], limit: usize) -> Result<Value, FormatError
     }
 }
 
+/// How serde_json hands on a number that is too big for its types, as the name of an object's only value.
+pub(crate) fn is_big_number<E: serde::de::Error>(name: &str) -> Result<(), E> {
+    match name.starts_with('\0') {
+        true => Err(E::custom("a big number, which no metadata holds")),
+        false => Ok(()),
+    }
+}
+
 /// What may still be built.
-struct Budget {
+pub(crate) struct Budget {
     left: Cell<usize>,
     limit: usize,
 }
 
 impl Budget {
-    fn spend<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { left: Cell::new(limit.saturating_mul(4)), limit }
+    }
+
+    pub(crate) fn spend<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
         match self.left.get().checked_sub(bytes + VALUE_COST) {
             Some(left) => {
                 self.left.set(left);
@@ -84,7 +113,7 @@ impl Budget {
 }
 
 #[derive(Clone, Copy)]
-struct Seed<'a>(&'a Budget);
+pub(crate) struct Seed<'a>(pub(crate) &'a Budget);
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Value;
@@ -158,9 +187,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         self.0.spend(0)?;
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if key.starts_with('\0') {
-                return Err(A::Error::custom("a big number, which no metadata holds"));
-            }
+            is_big_number(&key)?;
             self.0.spend(key.len())?;
             object.insert(key, entries.next_value_seed(self)?);
         }

@@ -50,6 +50,7 @@ mod shape;
 mod shard;
 mod snapshot;
 mod store;
+mod text;
 mod version;
 
 pub use blobs::Traffic;
@@ -68,6 +69,7 @@ pub use root::{Listed, ListedIndex, Root, ShardPaths};
 pub use settings::{Limits, Reading, Retry, Settings};
 pub use shard::Shard;
 pub use snapshot::Snapshot;
+pub use text::Stored;
 pub use version::{Flavour, Version};
 
 /// The parsers of outside bytes that have no type of their own, for fuzz targets: plain functions that return for

@@ -1,10 +1,11 @@
 //! Where a repository is, how it is reached, and what bounds reading it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use object_store::{ObjectStore, path::Path};
 use settings::Secret;
 
-use crate::{Location, SnapshotError};
+use crate::{Location, SnapshotError, store};
 
 /// One repository's address and bounds. Credentials come from the environment (`AWS_ACCESS_KEY_ID`, …,
 /// `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_…`), a role or the machine's metadata service, unless they are
@@ -77,6 +78,16 @@ impl Settings {
             retry: Retry::default(),
             limits: Limits::default(),
         }
+    }
+
+    /// Opens the store, for those that keep something else in one, and says what is below its prefix. Nothing is asked
+    /// of it yet.
+    ///
+    /// # Errors
+    /// When the settings can't work.
+    pub fn open_store(&self) -> Result<(Arc<dyn ObjectStore>, Path), SnapshotError> {
+        self.check()?;
+        Ok((store::connect(self)?, self.location.prefix.clone()))
     }
 
     /// Refuses what can't work.

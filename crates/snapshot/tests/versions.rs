@@ -85,7 +85,7 @@ async fn the_clusters_templates_are_there() {
     for (name, _, _, doc) in VERSIONS {
         let snapshot = open(name).await.snapshot("snap1").await.unwrap();
         let global = snapshot.global().await.unwrap();
-        let template = &global.templates["logs-template"];
+        let template = global.templates["logs-template"].template(1 << 20).unwrap();
         let host = &template["mappings"][doc]["properties"]["host"];
         let expected = match name {
             "es-1.7" | "es-2.4" => json!({"index": "not_analyzed", "type": "string"}),
@@ -95,11 +95,11 @@ async fn the_clusters_templates_are_there() {
         assert_eq!(template["aliases"], json!({"all-logs": {}}), "{name}");
         assert_eq!(global.cluster_uuid.is_some(), name != "es-1.7", "{name}");
         if doc == "_doc" {
-            let base = &global.component_templates["base-settings"];
+            let base = global.component_templates["base-settings"].value();
             let expected =
                 json!({"template": {"settings": {"index": {"number_of_replicas": "0"}}}});
-            assert_eq!(base, &expected, "{name}");
-            let metrics = &global.index_templates["metrics-template"];
+            assert_eq!(base, expected, "{name}");
+            let metrics = global.index_templates["metrics-template"].template(1 << 20).unwrap();
             let v = &metrics["template"]["mappings"]["properties"]["v"];
             assert_eq!(v, &json!({"type": "double"}), "{name}");
         }

@@ -51,8 +51,21 @@ impl Admin {
         registry: Registry,
         ready: Readiness,
     ) -> Result<Option<Admin>, AdminError> {
+        Self::bind_with(address, registry, ready, Router::new()).await
+    }
+
+    /// As [`Admin::bind`], with a program's own routes besides.
+    ///
+    /// # Errors
+    /// [`AdminError`]: the address can't be had.
+    pub async fn bind_with(
+        address: Option<SocketAddr>,
+        registry: Registry,
+        ready: Readiness,
+        own: Router,
+    ) -> Result<Option<Admin>, AdminError> {
         let Some(address) = address else { return Ok(None) };
-        let served = async { Self::serve(TcpListener::bind(address).await?, registry, ready) };
+        let served = async { Self::serve(TcpListener::bind(address).await?, registry, ready, own) };
         served.await.map(Some).map_err(|source| AdminError { address, source })
     }
 
@@ -64,13 +77,15 @@ impl Admin {
         listener: TcpListener,
         registry: Registry,
         ready: Readiness,
+        own: Router,
     ) -> std::io::Result<Admin> {
         let address = listener.local_addr()?;
         let routes = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
-            .with_state((registry, ready));
+            .with_state((registry, ready))
+            .merge(own);
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::error!(%error, "the admin listener ended");

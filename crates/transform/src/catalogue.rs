@@ -1,8 +1,8 @@
 //! Every rule that is data, as a line: what the documentation is held to.
 
 use crate::{
-    alias, analysis, data_stream, lifecycle, mapping, pipeline, rules, script, settings, skipped,
-    templates,
+    alias, analysis, data_stream, lifecycle, mapping, pipeline, request, rules, script, settings,
+    skipped, templates,
 };
 
 /// A rule.
@@ -51,6 +51,7 @@ pub fn catalogue() -> Vec<RuleLine> {
         pipeline::catalogue(),
         script::catalogue(),
         skipped::catalogue(),
+        request::catalogue(),
     ]
     .concat()
 }

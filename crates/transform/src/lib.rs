@@ -1,6 +1,6 @@
 //! What has to change on the way from one version to another: rules, as data where data is enough.
 //!
-//! [`media_type`] and [`request_path`] turn a captured request into one that the target takes; [`index_body`]
+//! [`media_type`], [`request_path`] and [`request`] turn a captured request into one that the target takes; [`index_body`]
 //! turns the definition of an index (or the captured request that created it) into one that the target can
 //! create; [`target_indices`] does it for an index out of a snapshot, with types and versions, and [`live_index`]
 //! for one of a live cluster. What stands beside indices has a function for each kind: templates, aliases, data
@@ -22,6 +22,7 @@ mod mapping;
 mod pipeline;
 mod query;
 mod report;
+mod request;
 mod rewrite;
 mod rules;
 mod script;
@@ -40,9 +41,10 @@ pub use data_stream::data_stream;
 pub use deferred::{Deferred, deferred};
 pub use definition::{Origin, Transformed, index_body, mapping_body, settings_body, template_body};
 pub use lifecycle::{ism_policy, lifecycle_policy, manage_new};
-pub use live::live_index;
+pub use live::{live_index, routing_shards_of};
 pub use pipeline::pipeline;
 pub use report::{Change, Made, Refusal};
+pub use request::{Reshaped, request};
 pub use rewrite::{Rewritten, media_type, request_path};
 pub use script::stored_script;
 pub use settings::flat as flat_settings;

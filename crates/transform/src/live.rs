@@ -53,6 +53,13 @@ pub fn live_index(
     targets
 }
 
+/// How many routing shards an index has by what `GET /index` says of it, settings that say nothing of it included;
+/// `None` where that can't be told (an index that was made of another).
+pub fn routing_shards_of(settings: &Map<String, Value>) -> Option<u64> {
+    let created = number(settings, "version.created").and_then(Version::from_created)?;
+    number(settings, "number_of_routing_shards").or_else(|| routing_shards(settings, created))
+}
+
 /// What a definition has that isn't lost; a data stream has its indices itself.
 const TAKEN: &[&str] = &["settings", "mappings", "aliases", "routing_num_shards", "data_stream"];
 

@@ -2,10 +2,13 @@
 
 use crate::catalogue::RuleLine;
 
-/// What kind of item, in the order in which a target takes them.
+/// What kind of item, in the order in which they are made: templates after the indices that a target would merge them
+/// into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    Index,
+    Alias,
     StoredScript,
     Pipeline,
     LifecyclePolicy,
@@ -13,8 +16,6 @@ pub enum Kind {
     LegacyTemplate,
     IndexTemplate,
     DataStream,
-    Index,
-    Alias,
 }
 
 impl Kind {
@@ -60,6 +61,7 @@ const PREFIXES: &[(&str, &str)] = &[
     ("metrics-system", AGENT),
     ("profiling-", STACK),
     ("synthetics-", STACK),
+    ("xpack_monitoring_", STACK),
 ];
 
 /// (a whole name, why), of items of every kind.
@@ -75,6 +77,9 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("slm-history", STACK),
     ("watch-history", WATCHER),
     ("ilm-history", STACK),
+    ("logstash-index-template", STACK),
+    ("security-index-template", SECURITY),
+    ("security_audit_log", SECURITY),
 ];
 
 /// (how the name begins, why), of templates.
@@ -88,6 +93,19 @@ const TEMPLATE_PREFIXES: &[(&str, &str)] = &[
     ("ecs@", STACK),
     ("data-streams-mappings", STACK),
     ("data-streams@", STACK),
+];
+
+/// (how the name begins, why), of pipelines.
+const PIPELINE_PREFIXES: &[(&str, &str)] = &[
+    ("apm@", APM),
+    ("logs-apm", APM),
+    ("metrics-apm", APM),
+    ("traces-apm", APM),
+    ("ent-search-generic-ingestion", STACK),
+    ("search-default-ingestion", STACK),
+    ("logs-default-pipeline", STACK),
+    ("logs@default-pipeline", STACK),
+    ("logs@json-", STACK),
 ];
 
 /// Of the components that Elasticsearch makes for its own templates: `logs@settings`.
@@ -111,6 +129,10 @@ pub fn is_skipped(kind: Kind, name: &str) -> Option<&'static str> {
     }
     if let Some((_, why)) = NAMES.iter().find(|(whole, _)| *whole == name) {
         return Some(why);
+    }
+    if kind == Kind::Pipeline {
+        let found = PIPELINE_PREFIXES.iter().find(|(prefix, _)| name.starts_with(prefix));
+        return found.map(|(_, why)| *why);
     }
     if !kind.is_template() {
         return None;
@@ -136,6 +158,8 @@ pub(crate) fn catalogue() -> Vec<RuleLine> {
     let templates = TEMPLATES.iter().map(|(name, why)| line((*name).to_owned(), "templates", *why));
     let begun =
         TEMPLATE_PREFIXES.iter().map(|(prefix, why)| line(format!("{prefix}*"), "templates", *why));
+    let pipelines =
+        PIPELINE_PREFIXES.iter().map(|(prefix, why)| line(format!("{prefix}*"), "pipelines", *why));
     let suffixes = COMPONENT_SUFFIXES.iter().map(|of| line(format!("*{of}"), "templates", STACK));
     [backing]
         .into_iter()
@@ -143,6 +167,7 @@ pub(crate) fn catalogue() -> Vec<RuleLine> {
         .chain(names)
         .chain(templates)
         .chain(begun)
+        .chain(pipelines)
         .chain(suffixes)
         .collect()
 }
@@ -169,6 +194,13 @@ mod tests {
             assert_eq!(is_skipped(Kind::LegacyTemplate, &format!("{prefix}x")), Some(*why));
             assert_eq!(is_skipped(Kind::DataStream, &format!("{prefix}x")), None);
         }
+        for (prefix, why) in PIPELINE_PREFIXES {
+            assert_eq!(is_skipped(Kind::Pipeline, &format!("{prefix}x")), Some(*why));
+            assert_eq!(
+                is_skipped(Kind::Index, &format!("{prefix}x")),
+                is_skipped(Kind::Index, prefix)
+            );
+        }
         for suffix in COMPONENT_SUFFIXES {
             assert_eq!(is_skipped(Kind::ComponentTemplate, &format!("x{suffix}")), Some(STACK));
             assert_eq!(is_skipped(Kind::Pipeline, &format!("x{suffix}")), None);
@@ -183,6 +215,7 @@ mod tests {
     #[test]
     fn kinds_are_in_the_order_in_which_targets_take_them() {
         assert!(Kind::ComponentTemplate < Kind::IndexTemplate);
-        assert!(Kind::IndexTemplate < Kind::DataStream && Kind::Index < Kind::Alias);
+        assert!(Kind::IndexTemplate < Kind::DataStream && Kind::Alias < Kind::ComponentTemplate);
+        assert!(Kind::Index < Kind::Alias);
     }
 }

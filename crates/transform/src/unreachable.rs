@@ -46,6 +46,10 @@ fn below(path: &str, value: &Value, found: &mut Vec<Unreachable>) {
     // A hunspell filter names its dictionary by language.
     let is_hunspell = object.get("type").is_some_and(|kind| kind == "hunspell");
     for (key, value) in object {
+        // Analyzers are among settings.
+        if key == "mappings" && matches!(path, "" | "template") {
+            continue;
+        }
         let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         let of_analysis = full.starts_with("analysis.") || full.contains(".analysis.");
         let last = full.rsplit('.').next().unwrap_or(&full);

@@ -68,6 +68,15 @@ impl Target {
         Self { version: Version::elasticsearch(major, minor), knn: false, zstd: false }
     }
 
+    /// With what these plugins give.
+    pub fn with_plugins<'p>(self, names: impl IntoIterator<Item = &'p str>) -> Self {
+        names.into_iter().fold(self, |target, name| match name {
+            "opensearch-knn" => Self { knn: true, ..target },
+            "opensearch-custom-codecs" => Self { zstd: true, ..target },
+            _ => target,
+        })
+    }
+
     /// OpenSearch from this version on.
     pub(crate) fn at_least(self, since: (u32, u32)) -> bool {
         self.version.flavour == Flavour::OpenSearch && self.version.number() >= since

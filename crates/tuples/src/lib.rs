@@ -1,6 +1,6 @@
 //! Tuples: a captured request with the source's answer, and what was sent to the target with its answers.
 //!
-//! Files of JSON lines, gzip, in the public format of the reference implementation's replayer. What is ours
+//! Files of JSON lines, gzip or zstd, in the public format of the reference implementation's replayer. What is ours
 //! stands under the key `godwit`, so that other readers skip it.
 //!
 //! ```text
@@ -16,13 +16,17 @@
 //! A replayer that was killed may write a tuple twice: `connectionId` is the key.
 #![forbid(unsafe_code)]
 
+mod compression;
 mod error;
+mod object;
 mod payload;
 mod reader;
 mod tuple;
 mod writer;
 
+pub use compression::Compression;
 pub use error::TupleError;
+pub use object::{Object, Objects};
 pub use reader::{Tuples, read};
 pub use tuple::{Request, Response, Tuple};
-pub use writer::{Writer, WriterSettings};
+pub use writer::{Layout, Writer, WriterSettings};

@@ -19,8 +19,10 @@ pub struct Tuple {
     pub source_response: Option<Response>,
     /// `None`: nothing was sent.
     pub target_request: Option<Request>,
-    /// One per attempt.
+    /// One per attempt; of very many, the first and the last.
     pub target_responses: Vec<Response>,
+    /// How many there were.
+    pub attempts: usize,
     pub error: Option<String>,
     /// What is ours: meaning, operations, how doubt was resolved.
     pub godwit: serde_json::Value,
@@ -50,9 +52,9 @@ pub struct Response {
     pub response_time: Duration,
 }
 
-impl Serialize for Tuple {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+impl Tuple {
+    /// What is the reference implementation's too.
+    pub(crate) fn public<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("sourceRequest", &self.source_request)?;
         if let Some(response) = &self.source_response {
             map.serialize_entry("sourceResponse", response)?;
@@ -64,12 +66,20 @@ impl Serialize for Tuple {
             map.serialize_entry("targetResponses", &self.target_responses)?;
         }
         map.serialize_entry("connectionId", &format_args!("{}.{}", self.connection, self.request))?;
-        map.serialize_entry("numRequests", &self.target_responses.len())?;
+        map.serialize_entry("numRequests", &self.attempts.max(self.target_responses.len()))?;
         let errors = self.target_responses.iter().filter(|r| r.status >= 300).count();
         map.serialize_entry("numErrors", &errors)?;
         if let Some(error) = &self.error {
             map.serialize_entry("error", error)?;
         }
+        Ok(())
+    }
+}
+
+impl Serialize for Tuple {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.public(&mut map)?;
         map.serialize_entry("godwit", &self.godwit)?;
         map.end()
     }
@@ -171,6 +181,7 @@ mod tests {
             }),
             target_request: None,
             target_responses: vec![],
+            attempts: 0,
             error: None,
             godwit: json!({"meaning": "nothing"}),
         };

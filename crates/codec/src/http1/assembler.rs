@@ -175,6 +175,11 @@ impl ResponseAssembler {
         finished(response, eof)
     }
 
+    /// Bytes of the body in progress that have come so far.
+    pub fn body_len(&self) -> u64 {
+        self.body.len()
+    }
+
     /// Makes the stream opaque, as when the requests are.
     pub fn make_opaque(&mut self, reason: Reason) {
         self.framer.make_opaque(reason);

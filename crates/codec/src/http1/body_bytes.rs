@@ -57,6 +57,11 @@ impl BodyBuilder {
         }
     }
 
+    /// Bytes of content so far.
+    pub(super) fn len(&self) -> u64 {
+        self.body.len
+    }
+
     /// The body so far; begins a new one.
     pub(super) fn take(&mut self) -> BodyBytes {
         self.flush();

@@ -21,7 +21,16 @@ pub(super) fn control(
     let Touched { scope, deletes } = touched(exchange, target, kind, index);
     let may_delete = deletes != Deletes::Nothing;
     let doubt = |reason| {
-        let kind = DoubtKind::Definition { scope: scope.clone(), deletes: may_delete };
+        let kind = match kind {
+            ControlKind::PutTemplate
+            | ControlKind::DeleteTemplate
+            | ControlKind::PutPipeline
+            | ControlKind::DeletePipeline
+            | ControlKind::PutScript
+            | ControlKind::DeleteScript
+            | ControlKind::PutDataStream => DoubtKind::Named { path: target.segments.clone() },
+            _ => DoubtKind::Definition { scope: scope.clone(), deletes: may_delete },
+        };
         Meaning::Doubt(vec![Doubt { kind, reason }])
     };
     let Some(given) = &exchange.answer else { return doubt(no_answer(exchange)) };
@@ -66,7 +75,7 @@ pub(super) fn control(
 
 /// The indices that a control request touches, and those that it deletes.
 pub(super) struct Touched {
-    scope: Scope,
+    pub(super) scope: Scope,
     deletes: Deletes,
 }
 
@@ -124,12 +133,12 @@ pub(super) fn touched(
             let backing = match &named {
                 Scope::All => Scope::All,
                 Scope::Indices(names) => {
-                    Scope::Indices(names.iter().map(|name| format!(".ds-{name}-*")).collect())
+                    Scope::Indices(names.iter().map(|name| backing_of(name)).collect())
                 }
             };
             let expression = index.map(|index| {
-                let backing = index.split(',').map(|name| format!(".ds-{name}-*"));
-                backing.chain([index.to_owned()]).collect::<Vec<_>>().join(",")
+                let backing = index.split(',').map(backing_of);
+                backing.chain(index.split(',').map(str::to_owned)).collect::<Vec<_>>().join(",")
             });
             let deletes = Deletes::these(&expression.unwrap_or_default());
             Touched { scope: named.union(backing), deletes }
@@ -152,6 +161,21 @@ pub(super) fn touched(
         | ControlKind::DeletePipeline
         | ControlKind::PutScript
         | ControlKind::DeleteScript => Touched::keeping(Scope::All),
+    }
+}
+
+/// Whether settings in the body name a pipeline, or it can't be told.
+pub(super) fn may_set_pipeline(exchange: &Exchange) -> bool {
+    const NAMES: [&[u8]; 2] = [b"default_pipeline", b"final_pipeline"];
+    let named = |name: &&[u8]| exchange.body.windows(name.len()).any(|part| part == *name);
+    exchange.body_state == BodyState::Unreadable || NAMES.iter().any(named)
+}
+
+/// The backing indices of a data stream, as a pattern; what an exclusion (`-name`) takes out stays one.
+fn backing_of(stream: &str) -> String {
+    match stream.strip_prefix('-') {
+        Some(excluded) => format!("-.ds-{excluded}-*"),
+        None => format!(".ds-{stream}-*"),
     }
 }
 

@@ -47,6 +47,7 @@ fn facts() -> Facts {
     ];
     let routed = HashMap::from([("shared".to_owned(), "seven".to_owned())]);
     Facts {
+        unnumbered: false,
         elasticsearch_major: Some(7),
         indices: indices.into_iter().map(|(name, facts)| (name.to_owned(), facts)).collect(),
         alias_routing: HashMap::from([("tenant".to_owned(), routed)]),
@@ -119,6 +120,7 @@ fn describe_doubt(doubt: &Doubt) -> String {
         }
         DoubtKind::Sweep { index } => format!("sweep {index} ({reason})"),
         DoubtKind::Walk { index } => format!("walk {index} ({reason})"),
+        DoubtKind::Named { path } => format!("named {} ({reason})", path.join("/")),
         DoubtKind::Definition { scope: touched, deletes } => {
             let deleting = if *deletes { " deleting" } else { "" };
             format!("definition {} ({reason}){deleting}", scope(touched))
@@ -165,5 +167,5 @@ fn a_write_in_doubt_as_a_whole() {
     };
     assert_eq!(write.scope(), Scope::of_index("i"));
     let doubt = write.into_doubt(DoubtReason::OverlapsDeletion);
-    assert_eq!(describe(&Meaning::Write(doubt)), "by id i/1 (overlaps deletion)");
+    assert_eq!(describe(&Meaning::Write(doubt)), "anywhere i/1 (overlaps deletion)");
 }

@@ -174,7 +174,7 @@ impl Asked {
             Versioning::Sequence if self.external => return Err(DoubtReason::ExternalVersion),
             Versioning::Sequence => match (answer.primary_term, answer.seq_no) {
                 // A negative number: the shard was made before there were sequence numbers.
-                (Some(term), Some(seq_no)) if seq_no >= 0 => {
+                (Some(term), Some(seq_no)) if seq_no >= 0 && !facts.unnumbered => {
                     Version::of_sequence(known.epoch, term, seq_no)
                 }
                 _ => return Err(DoubtReason::NoSequence),

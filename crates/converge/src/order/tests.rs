@@ -59,6 +59,52 @@ fn a_control_waits_and_is_waited_for() {
 }
 
 #[test]
+fn a_reading_goes_in_front_of_a_control_whose_moment_has_not_come() {
+    let mut order = Order::new(SKEW);
+    put(&mut order, 1, control(10, 20, "a"));
+    put(&mut order, 2, plain(21, 30, "a"));
+    order.advance(100);
+    assert_eq!(ready(&mut order), [1]);
+    order.add_reading(key(8), Scope::of_index("a"), Role::Reading);
+    assert_eq!(ready(&mut order), [8]);
+    assert!(!order.begin(key(1)));
+    order.finished(key(8));
+    assert_eq!(ready(&mut order), [1]);
+    assert!(order.begin(key(1)));
+    // It has begun: what is read now waits for it.
+    order.add_reading(key(9), Scope::of_index("a"), Role::Reading);
+    assert!(ready(&mut order).is_empty());
+    order.finished(key(1));
+    assert_eq!(ready(&mut order), [2, 9]);
+}
+
+#[test]
+fn what_comes_late_goes_in_front_of_later_controls_that_have_not_begun() {
+    for begun in [false, true] {
+        let mut order = Order::new(SKEW);
+        put(&mut order, 1, control(90, 95, "a"));
+        put(&mut order, 2, plain(96, 98, "a"));
+        order.advance(200);
+        assert_eq!(ready(&mut order), [1]);
+        if begun {
+            assert!(order.begin(key(1)));
+        }
+        // From a partition that another had read before.
+        put(&mut order, 3, plain(10, 20, "a"));
+        put(&mut order, 4, control(30, 40, "a"));
+        assert_eq!(ready(&mut order), [3]);
+        assert_eq!(order.begin(key(1)), begun);
+        order.finished(key(3));
+        assert_eq!(ready(&mut order), [4]);
+        order.finished(key(4));
+        let free = ready(&mut order);
+        assert_eq!(free, if begun { Vec::new() } else { vec![1] });
+        order.finished(key(1));
+        assert_eq!(ready(&mut order), [2]);
+    }
+}
+
+#[test]
 fn answers_decide_and_not_arrival() {
     let mut order = Order::new(SKEW);
     put(&mut order, 1, control(10, 30, "*"));
@@ -123,6 +169,7 @@ fn a_reading_keeps_its_place_among_the_controls() {
     let mut order = Order::new(SKEW);
     put(&mut order, 1, control(10, 20, "a"));
     order.advance(25);
+    assert!(order.begin(key(1)));
     order.add_reading(key(2), Scope::of_index("a"), Role::Reading);
     order.add_reading(key(4), Scope::of_index("a"), Role::Reading);
     put(&mut order, 3, control(21, 30, "a"));

@@ -33,6 +33,14 @@ enum Planned {
     Bulk(Vec<Action>),
     DeleteIndex(String),
     CreateIndex(String),
+    /// `_delete_by_query` or `_update_by_query`, of about half of the documents.
+    ByQuery {
+        index: String,
+        deletes: bool,
+        salt: usize,
+    },
+    /// Has [`ALIAS`] lead to this index alone.
+    LeadAlias(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +67,12 @@ enum Filter {
 }
 
 const INDICES: [&str; 4] = ["a", "a", "b", "piped"];
+
+/// An alias that leads to one index or another.
+pub const ALIAS: &str = "alias";
+
+/// The indices that it may lead to.
+pub const BEHIND_ALIAS: [&str; 2] = ["a", "b"];
 const IDS: [&str; 6] = ["1", "2", "3", "x/y z", "5", "6"];
 const ROUTINGS: [&str; 3] = ["r", "s&t", "7"];
 
@@ -106,7 +120,8 @@ impl History {
 
     /// Lets the source execute what it executes until a time.
     pub fn run_until(&mut self, now: u64, source: &mut Source, rng: &mut StdRng) {
-        while let Some((_, number, place)) = self.events.next_if(|(time, ..)| *time <= now) {
+        while let Some((time, number, place)) = self.events.next_if(|(time, ..)| *time <= now) {
+            source.now = time;
             if one_in(rng, 40) {
                 source.fail_over(rng);
             }
@@ -116,6 +131,13 @@ impl History {
                 Planned::Bulk(actions) => source.execute(&actions[place], rng),
                 Planned::DeleteIndex(index) => control(index, source.delete(index), 404),
                 Planned::CreateIndex(index) => control(index, source.create(index), 400),
+                Planned::LeadAlias(index) => control(index, source.lead_alias(index), 404),
+                Planned::ByQuery { index, deletes, salt } => {
+                    let changed = source.by_query(index, *deletes, *salt);
+                    let mut reply = control(index, changed.is_some(), 404);
+                    reply.version = changed.unwrap_or_default();
+                    reply
+                }
             };
             exchange.replies[place] = Some(reply);
         }
@@ -125,6 +147,13 @@ impl History {
     pub fn end(&self) -> u64 {
         self.captured.iter().map(|exchange| exchange.closes()).max().unwrap_or(0) + SKEW
     }
+}
+
+fn lead_alias(index: &str) -> String {
+    let remove = BEHIND_ALIAS
+        .map(|index| format!("{{\"remove\":{{\"index\":\"{index}\",\"alias\":\"{ALIAS}\"}}}}"));
+    let add = format!("{{\"add\":{{\"index\":\"{index}\",\"alias\":\"{ALIAS}\"}}}}");
+    format!("{{\"actions\":[{},{add}]}}", remove.join(","))
 }
 
 fn control(index: &str, done: bool, refused: u16) -> Reply {
@@ -148,9 +177,14 @@ impl Captured {
         number: (u32, u32),
     ) -> Self {
         let index = (*pick(rng, &INDICES)).to_owned();
-        let request = match rng.random_range(0..24) {
+        let request = match rng.random_range(0..26) {
             0 => Planned::DeleteIndex(index),
             1 => Planned::CreateIndex(index),
+            24 => {
+                let (deletes, salt) = (one_in(rng, 2), rng.random_range(0..8));
+                Planned::ByQuery { index, deletes, salt }
+            }
+            25 => Planned::LeadAlias((*pick(rng, &BEHIND_ALIAS)).to_owned()),
             2..14 => Planned::Single(action(rng, (number.0, number.1, 0))),
             _ => {
                 let count = rng.random_range(1..7);
@@ -191,7 +225,7 @@ impl Captured {
             _ => Filter::None,
         };
         let filter = if is_bulk { filter } else { Filter::None };
-        let is_write = !matches!(request, Planned::DeleteIndex(_) | Planned::CreateIndex(_));
+        let is_write = matches!(request, Planned::Single(_) | Planned::Bulk(_));
         let unreadable = is_write && one_in(rng, 40);
         let replies = vec![None; count];
         Self { began, ended, ahead, request, fate, filter, unreadable, executes, replies }
@@ -214,6 +248,15 @@ impl Captured {
             }
             Planned::DeleteIndex(index) => (Method::Delete, format!("/{index}"), String::new()),
             Planned::CreateIndex(index) => (Method::Put, format!("/{index}"), "{}".to_owned()),
+            Planned::ByQuery { index, deletes, .. } => {
+                let verb = if *deletes { "delete" } else { "update" };
+                (
+                    Method::Post,
+                    format!("/{index}/_{verb}_by_query?conflicts=proceed"),
+                    "{}".to_owned(),
+                )
+            }
+            Planned::LeadAlias(index) => (Method::Post, "/_aliases".to_owned(), lead_alias(index)),
         };
         let mut body = Bytes::from(body);
         let mut body_state = BodyState::Whole;
@@ -251,6 +294,13 @@ impl Captured {
                 (Planned::Bulk(actions), replies) => (200, self.bulk_answer(actions, replies, rng)),
                 (Planned::Single(_), [Some(reply)]) => {
                     (reply.status, object(reply.fields(false), rng))
+                }
+                (Planned::ByQuery { deletes, .. }, [Some(reply)]) if reply.error.is_none() => {
+                    let (deleted, updated) = match deletes {
+                        true => (reply.version, 0),
+                        false => (0, reply.version),
+                    };
+                    (200, format!("{{\"took\":1,\"updated\":{updated},\"deleted\":{deleted}}}"))
                 }
                 (_, [Some(reply)]) if reply.error.is_none() => {
                     (200, format!("{{\"acknowledged\":true,\"index\":\"{}\"}}", reply.index))
@@ -334,7 +384,10 @@ fn action(rng: &mut StdRng, (connection, number, place): (u32, u32, u32)) -> Act
     let generated = makes && one_in(rng, 4);
     Action {
         verb,
-        index: (*pick(rng, &INDICES)).to_owned(),
+        index: match one_in(rng, 8) {
+            true => ALIAS.to_owned(),
+            false => (*pick(rng, &INDICES)).to_owned(),
+        },
         id: (!generated).then(|| (*pick(rng, &IDS)).to_owned()),
         routing: one_in(rng, 4).then(|| (*pick(rng, &ROUTINGS)).to_owned()),
         pipeline: (makes && one_in(rng, 6)).then(|| *pick(rng, &["adds", "drops", "_none"])),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use converge::order::{Closed, ExchangeKey, Order, Ready, Role};
 use converge::{
-    Change, Control, ControlKind, Doubt, DoubtKind, DoubtReason, Facts, IndexFacts, Meaning,
-    Operation, Outcome, Rendering, Request, Scope, Shape, deletes, interpret, outcomes, render,
-    render_documents,
+    Address, Change, Control, ControlKind, Doubt, DoubtKind, DoubtReason, Facts, IndexFacts,
+    Meaning, Operation, Outcome, Rendering, Request, Scope, Shape, interpret, outcomes, render,
+    render_documents, unsettles,
 };
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use super::history::{History, SKEW};
@@ -46,6 +47,8 @@ enum Task {
         key: Option<ExchangeKey>,
         request: Request,
         operations: Vec<Operation>,
+        /// When it began, and when the source had answered it.
+        times_of: (u64, u64),
         times: u32,
     },
     Control {
@@ -61,8 +64,12 @@ enum Task {
     },
 }
 
-/// A request with its operations, and the indices that they went to with their creations.
-type Sent = (Request, Vec<Operation>, Vec<(String, u64)>);
+/// A request with its operations and the time that it began at, and the indices that they went to with their
+/// creations.
+type Sent = (Request, Vec<Operation>, u64, Vec<(String, u64)>);
+
+/// When it was answered, and the delete.
+type Delete = (u64, Operation);
 
 type Found = BTreeMap<(String, usize, String), super::source::Stored>;
 
@@ -73,13 +80,16 @@ struct Replay {
     order: Order,
     target: TargetCluster,
     facts: Facts,
-    meanings: HashMap<ExchangeKey, (Meaning, u64)>,
+    /// With when it began and was answered.
+    meanings: HashMap<ExchangeKey, (Meaning, (u64, u64))>,
     readings: HashMap<ExchangeKey, Doubt>,
     doubts: Vec<(u64, Doubt)>,
+    /// All that there ever were.
+    doubted: Vec<(u64, Doubt)>,
     tasks: Vec<Task>,
     swept: Swept,
-    /// For the delete sweep: (index, its creation, id, routing) → the newest delete.
-    kept: BTreeMap<(String, u64, String, Option<String>), Operation>,
+    /// For the delete sweep: (index, id, routing) → deletes with the times of their answers.
+    kept: BTreeMap<(String, String, Option<String>), Vec<Delete>>,
     /// What may come again after a restart.
     sent: Vec<Sent>,
     next_key: u64,
@@ -99,6 +109,7 @@ pub fn run(seed: u64, mistakes: Mistakes) -> Result<Tally, String> {
     let (mut source_now, mut journal_now) = (if behind { end } else { 0 }, 0);
     history.run_until(source_now, &mut source, rng);
     let mut read_all = false;
+    let mut crashes = rng.random_range(0..4);
     for _ in 0..100_000 {
         match rng.random_range(0..10) {
             0 => {
@@ -115,7 +126,10 @@ pub fn run(seed: u64, mistakes: Mistakes) -> Result<Tally, String> {
                 read_all = true;
             }
             2 if one_in(rng, 10) => replay.target.forget_tombstones(rng),
-            3 if one_in(rng, 10) => replay.repeat(rng),
+            3 if one_in(rng, 10) && crashes > 0 => {
+                crashes -= 1;
+                replay.crash(rng);
+            }
             4 => replay.start_readings(rng),
             _ => replay.step(&source, rng),
         }
@@ -136,6 +150,7 @@ impl Replay {
             order: Order::new(SKEW),
             target: TargetCluster::default(),
             facts: Facts {
+                unnumbered: false,
                 elasticsearch_major: Some(if recent { 8 } else { 7 }),
                 indices: HashMap::from([("piped".to_owned(), piped)]),
                 alias_routing: HashMap::new(),
@@ -143,6 +158,7 @@ impl Replay {
             meanings: HashMap::new(),
             readings: HashMap::new(),
             doubts: Vec::new(),
+            doubted: Vec::new(),
             tasks: Vec::new(),
             swept: Swept::default(),
             kept: BTreeMap::new(),
@@ -161,7 +177,7 @@ impl Replay {
                 self.order.open(
                     key,
                     captured.began + captured.ahead,
-                    deletes(&captured.request(rng)),
+                    unsettles(&captured.request(rng)),
                 );
             }
         }
@@ -182,7 +198,8 @@ impl Replay {
                 }
             };
             let answered = captured.closes() + captured.ahead;
-            self.meanings.insert(key, (meaning, answered));
+            let began = captured.began + captured.ahead;
+            self.meanings.insert(key, (meaning, (began, answered)));
             self.order.close(
                 key,
                 Closed { began: captured.began + captured.ahead, answered, scope, role },
@@ -192,12 +209,14 @@ impl Replay {
     }
 
     fn start_ready(&mut self) {
-        for Ready { key, overlaps_deletion } in self.order.take_ready() {
+        for Ready { key, overlaps_deletion, .. } in self.order.take_ready() {
             if let Some(doubt) = self.readings.remove(&key) {
                 self.tasks.push(Task::Read { key, doubt, before: None, found: None });
                 continue;
             }
-            let (meaning, answered) = self.meanings.remove(&key).expect("closed");
+            // A control that readings went in front of before its moment is told of twice.
+            let Some((meaning, times_of)) = self.meanings.remove(&key) else { continue };
+            let (_, answered) = times_of;
             match meaning {
                 Meaning::Write(mut write) => {
                     if overlaps_deletion && !self.mistakes.ignores_overlaps {
@@ -218,6 +237,7 @@ impl Replay {
                                 key: Some(key),
                                 request,
                                 operations,
+                                times_of,
                                 times: 0,
                             });
                         }
@@ -240,6 +260,7 @@ impl Replay {
             let ignored = self.mistakes.ignores_uncertain_deletions
                 && matches!(doubt.kind, DoubtKind::Definition { .. });
             if !self.mistakes.drops_doubts && !ignored {
+                self.doubted.push((answered, doubt.clone()));
                 self.doubts.push((answered, doubt));
             }
         }
@@ -276,19 +297,26 @@ impl Replay {
             return;
         }
         match self.tasks.swap_remove(place) {
-            Task::Send { key, request, operations, times } => {
+            Task::Send { key, request, operations, times_of, times } => {
                 // The connection may break when some is executed, and all is sent again.
                 let breaks = times < 3 && one_in(rng, 4);
                 let limit = (breaks && request.shape == Shape::Bulk)
                     .then(|| rng.random_range(0..=operations.len()));
                 self.deliver(&request, &operations, limit);
+                self.keep(&request, &operations, times_of);
                 if breaks {
-                    self.tasks.push(Task::Send { key, request, operations, times: times + 1 });
+                    let times = times + 1;
+                    self.tasks.push(Task::Send { key, request, operations, times_of, times });
                 } else if let Some(key) = key {
                     self.order.finished(key);
                 }
             }
             Task::Control { key, control } => {
+                // Its moment may have come only now, and readings before it.
+                if !self.order.begin(key) {
+                    self.meanings.insert(key, (Meaning::Control(control), (0, 0)));
+                    return;
+                }
                 self.tally.controls += 1;
                 match (control.kind, control.scope) {
                     (ControlKind::DeleteIndex, Scope::Indices(names)) => {
@@ -297,6 +325,8 @@ impl Replay {
                     (ControlKind::CreateIndex, Scope::Indices(names)) => {
                         names.iter().for_each(|name| self.target.create(name));
                     }
+                    // Every write names the index behind it.
+                    (ControlKind::Aliases, _) => {}
                     other => unreachable!("{other:?}"),
                 }
                 self.order.finished(key);
@@ -366,41 +396,46 @@ impl Replay {
                 break;
             }
         }
+    }
+
+    /// Remembers what was sent for the journal: deletes, and what may come again.
+    fn keep(&mut self, request: &Request, operations: &[Operation], (began, answered): (u64, u64)) {
         let mut went_to: Vec<(String, u64)> = Vec::new();
         for operation in operations {
             let name = operation.address.index.to_string();
             self.target.create(&name);
             let made = self.target.indices[&name].number;
             if operation.change == Change::Delete {
-                let key = (
-                    name.clone(),
-                    made,
-                    operation.address.id.clone(),
-                    operation.address.routing.clone(),
-                );
-                let kept = self.kept.entry(key).or_insert_with(|| operation.clone());
-                if kept.version < operation.version {
-                    *kept = operation.clone();
-                }
+                let Address { id, routing, .. } = operation.address.clone();
+                let kept = self.kept.entry((name.clone(), id, routing)).or_default();
+                kept.push((answered, operation.clone()));
             }
             went_to.push((name, made));
         }
-        self.sent.push((request.clone(), operations.to_vec(), went_to));
+        self.sent.push((request.clone(), operations.to_vec(), began, went_to));
     }
 
-    /// Something is read from the journal again, and sent again.
-    fn repeat(&mut self, rng: &mut StdRng) {
-        if self.sent.is_empty() {
+    /// A crash: what began since some time is read from the journal again and sent in another order. Doubts that
+    /// were answered since then are read again too.
+    fn crash(&mut self, rng: &mut StdRng) {
+        let Some((_, _, since, _)) = self.sent.get(rng.random_range(0..self.sent.len().max(1)))
+        else {
             return;
-        }
-        let (request, operations, went_to) =
-            self.sent[rng.random_range(0..self.sent.len())].clone();
-        let same = |(name, made): &(String, u64)| {
-            self.target.indices.get(name).is_some_and(|index| index.number == *made)
         };
-        if went_to.iter().all(same) {
-            self.deliver(&request, &operations, None);
+        let since = *since;
+        let mut again: Vec<Sent> =
+            self.sent.iter().filter(|(_, _, began, _)| *began >= since).cloned().collect();
+        again.shuffle(rng);
+        for (request, operations, _, went_to) in again {
+            let same = |(name, made): &(String, u64)| {
+                self.target.indices.get(name).is_some_and(|index| index.number == *made)
+            };
+            if went_to.iter().all(same) {
+                self.deliver(&request, &operations, None);
+            }
         }
+        let doubted = self.doubted.iter().filter(|(answered, _)| *answered >= since);
+        self.doubts.extend(doubted.cloned());
     }
 
     fn is_idle(&self) -> bool {
@@ -414,9 +449,15 @@ impl Replay {
     /// The delete sweep, then the comparison.
     fn finish(mut self, source: &Source) -> Result<Tally, String> {
         if !self.mistakes.forgets_deletes {
-            for ((name, made, ..), operation) in std::mem::take(&mut self.kept) {
-                if self.target.indices.get(&name).is_some_and(|index| index.number == made) {
-                    let operations = [operation];
+            for ((name, ..), deletes) in std::mem::take(&mut self.kept) {
+                let Some(index) = source.indices.get(&name) else { continue };
+                // Those of an index before it are superseded.
+                let newest = deletes
+                    .into_iter()
+                    .filter(|(answered, _)| answered.saturating_add(SKEW) >= index.created)
+                    .max_by_key(|(_, delete)| delete.version);
+                if let Some((_, delete)) = newest {
+                    let operations = [delete];
                     let request = render_documents(&operations).expect("one");
                     self.deliver(&request, &operations, None);
                 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use converge::{Address, Change, Doubt, DoubtKind, Operation, Scope, Version};
 
+use super::history::{ALIAS, BEHIND_ALIAS};
 use super::replay::Mistakes;
 use super::shard_of;
 use super::source::{Source, Stored};
@@ -18,14 +19,24 @@ pub type Before = BTreeMap<(String, usize, String), (i64, Option<String>)>;
 #[derive(Debug, Default)]
 pub struct Swept(HashMap<(u64, u64, usize), i64>);
 
-/// The scope that the reading of a doubt needs.
+/// The scope that the reading of a doubt needs: of an alias, the indices behind it too.
 pub fn scope(doubt: &Doubt) -> Scope {
+    let scope = named(doubt);
+    let behind = Scope::Indices(BEHIND_ALIAS.map(str::to_owned).into());
+    match scope.contains(ALIAS) {
+        true => scope.union(behind),
+        false => scope,
+    }
+}
+
+fn named(doubt: &Doubt) -> Scope {
     match &doubt.kind {
         DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
             Scope::of_index(&address.index)
         }
         DoubtKind::Sweep { index } | DoubtKind::Walk { index } => Scope::of_expression(index),
         DoubtKind::Definition { scope, .. } => scope.clone(),
+        DoubtKind::Named { .. } => Scope::All,
     }
 }
 
@@ -105,15 +116,17 @@ fn address(index: &str, id: &str, routing: Option<String>) -> Address {
 }
 
 fn concerns(doubt: &Doubt, index: &str, shard: usize, id: &str) -> bool {
+    let is = |named: &str| named == index || named == ALIAS && BEHIND_ALIAS.contains(&index);
     match &doubt.kind {
         DoubtKind::ById(address) => {
             let here = shard == shard_of(&address.id, address.routing.as_deref());
-            *address.index == *index && address.id == id && here
+            is(&address.index) && address.id == id && here
         }
-        DoubtKind::ByIdAnywhere(address) => *address.index == *index && address.id == id,
+        DoubtKind::ByIdAnywhere(address) => is(&address.index) && address.id == id,
         DoubtKind::Sweep { index: swept } | DoubtKind::Walk { index: swept } => {
-            Scope::of_expression(swept).contains(index)
+            is(swept) || Scope::of_expression(swept).contains(index)
         }
         DoubtKind::Definition { scope, deletes } => *deletes && scope.contains(index),
+        DoubtKind::Named { .. } => false,
     }
 }

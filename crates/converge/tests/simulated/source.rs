@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rand::Rng;
 use rand::rngs::StdRng;
 
+use super::history::ALIAS;
 use super::{Contents, SHARDS, one_in, shard_of};
 
 /// What a client asks of one document.
@@ -58,6 +59,7 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct SourceIndex {
     pub uuid: u64,
+    pub created: u64,
     pub shards: Vec<Shard>,
 }
 
@@ -71,7 +73,10 @@ pub struct Shard {
 #[derive(Debug, Default)]
 pub struct Source {
     pub indices: BTreeMap<String, SourceIndex>,
+    /// Where the alias leads.
+    alias: Option<String>,
     made: u64,
+    pub now: u64,
 }
 
 /// Whether the index has a default pipeline: it keeps it when it is made anew, as from a template.
@@ -86,12 +91,49 @@ impl Source {
         }
         self.made += 1;
         let shards = (0..SHARDS).map(|_| Shard { term: 1, ..Shard::default() }).collect();
-        self.indices.insert(index.to_owned(), SourceIndex { uuid: self.made, shards });
+        self.indices
+            .insert(index.to_owned(), SourceIndex { uuid: self.made, created: self.now, shards });
         true
     }
 
     pub fn delete(&mut self, index: &str) -> bool {
+        self.alias.take_if(|leads_to| leads_to == index);
         self.indices.remove(index).is_some()
+    }
+
+    pub fn lead_alias(&mut self, index: &str) -> bool {
+        let there = self.indices.contains_key(index);
+        if there {
+            self.alias = Some(index.to_owned());
+        }
+        there
+    }
+
+    /// Deletes or changes about half of an index; how many, `None` without the index.
+    pub fn by_query(&mut self, index: &str, deletes: bool, salt: usize) -> Option<i64> {
+        let mut changed = 0;
+        for shard in &mut self.indices.get_mut(index)?.shards {
+            let found: Vec<String> = shard
+                .documents
+                .keys()
+                .filter(|id| (id.len() + salt).is_multiple_of(2))
+                .cloned()
+                .collect();
+            for id in found {
+                let (seq_no, primary_term) = (shard.next_seq_no, shard.term);
+                shard.next_seq_no += 1;
+                changed += 1;
+                if deletes {
+                    shard.documents.remove(&id);
+                } else if let Some(stored) = shard.documents.get_mut(&id) {
+                    let body = format!("{{\"queried\":{}}}", stored.body);
+                    let version = stored.version + 1;
+                    let routing = stored.routing.clone();
+                    *stored = Stored { routing, body, version, seq_no, primary_term };
+                }
+            }
+        }
+        Some(changed)
     }
 
     /// A primary fails over now and then.
@@ -113,9 +155,14 @@ impl Source {
                 format!("made/{:x}-{}", rng.random::<u16>(), self.made)
             }
         };
+        let index = match (action.index == ALIAS, &self.alias) {
+            (false, _) => action.index.clone(),
+            (true, Some(leads_to)) => leads_to.clone(),
+            (true, None) => ALIAS.to_owned(),
+        };
         let mut reply = Reply {
             status: 200,
-            index: action.index.clone(),
+            index: index.clone(),
             id,
             result: "",
             version: 1,
@@ -131,15 +178,15 @@ impl Source {
         if action.unfit {
             return refuse(reply, 400, "mapper_parsing_exception");
         }
-        if matches!(action.verb, Verb::Delete | Verb::UpdateDeletes | Verb::UpdateNoop)
-            && !self.indices.contains_key(&action.index)
-        {
+        // Nothing makes an index of the alias's name.
+        let makes = !matches!(action.verb, Verb::Delete | Verb::UpdateDeletes | Verb::UpdateNoop);
+        if !self.indices.contains_key(&index) && (!makes || index == ALIAS) {
             return refuse(reply, 404, "index_not_found_exception");
         }
-        self.create(&action.index);
-        let pipeline = action.pipeline.or(has_pipeline(&action.index).then_some("default"));
+        self.create(&index);
+        let pipeline = action.pipeline.or(has_pipeline(&index).then_some("default"));
         let pipeline = pipeline.filter(|name| *name != "_none");
-        let index = self.indices.get_mut(&action.index).expect("just made");
+        let index = self.indices.get_mut(&index).expect("just made");
         let shard = &mut index.shards[shard_of(&reply.id, action.routing.as_deref())];
         let before = shard.documents.get(&reply.id).cloned();
         let body = match (action.verb, &before) {

@@ -1,7 +1,7 @@
 //! Reading segments, also while another process appends to them.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,10 +11,11 @@ use bytes::{Bytes, BytesMut};
 use super::format::{self, FRAME_HEADER, FrameHeader, Front, SEGMENT_HEADER};
 use super::segment::{self, Segment};
 use crate::read::{self, entry};
-use crate::{BadRecord, Ends, Entry, ReadError, StartFrom};
+use crate::{BadRecord, Ends, Entry, ReadError, StartFrom, offset_file};
 
-/// Bytes that one read takes; a frame that is longer is read whole.
-const WINDOW: usize = 1 << 20;
+/// Bytes that one read takes; a frame that is longer is read whole. What is left of a read is copied in front of the
+/// next, and what is held of one keeps all of it.
+const WINDOW: usize = 256 << 10;
 /// How often the end of the log is looked at for more.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -34,11 +35,6 @@ struct Open {
     file: File,
 }
 
-enum Step {
-    Entry(Entry),
-    Wait,
-}
-
 impl FileReader {
     pub(crate) fn open(
         folder: &Path,
@@ -49,11 +45,7 @@ impl FileReader {
             url: format!("file://{}", folder.display()),
             reason: format!("{error}; is this the folder that capture-proxy writes to?"),
         };
-        let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if group.is_empty() || group.starts_with('.') || !group.bytes().all(sound) {
-            let reason = format!("`{group}` is no name for a group: use letters, digits, `_`, `-`");
-            return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, reason)));
-        }
+        offset_file::check_name(group).map_err(fail)?;
         let segments = segment::list(folder).map_err(fail)?;
         let first = segments.first().map_or(0, |segment| segment.base);
         let group = folder.join("groups").join(group);
@@ -61,7 +53,7 @@ impl FileReader {
             StartFrom::Beginning => first,
             StartFrom::Offset(offset) => offset,
             StartFrom::Time(at) => begin_at(&segments, at).unwrap_or(first),
-            StartFrom::Group => committed(&group).map_err(fail)?.unwrap_or(first),
+            StartFrom::Group => offset_file::read(&group).map_err(fail)?.unwrap_or(first),
         };
         let folder = folder.to_owned();
         Ok(FileReader { folder, group, open: None, position, window: Bytes::new() })
@@ -74,8 +66,8 @@ impl FileReader {
     pub(crate) async fn next(&mut self) -> Result<Entry, ReadError> {
         loop {
             match self.step().map_err(|error| self.failed(&error))? {
-                Step::Entry(entry) => return Ok(entry),
-                Step::Wait => tokio::time::sleep(LOOK).await,
+                Some(entry) => return Ok(entry),
+                None => tokio::time::sleep(LOOK).await,
             }
         }
     }
@@ -95,15 +87,15 @@ impl FileReader {
         let end = last.base + length.max(SEGMENT_HEADER as u64);
         while probe.position < end {
             match probe.step().map_err(|error| self.failed(&error))? {
-                Step::Entry(_) => {}
-                Step::Wait => break,
+                Some(_) => {}
+                None => break,
             }
         }
         Ok(Ends(vec![(0, probe.position)]))
     }
 
     pub(crate) fn commit(&mut self, offset: u64) -> Result<(), ReadError> {
-        store(&self.group, offset).map_err(|error| self.failed(&error))
+        offset_file::write(&self.group, offset).map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &io::Error) -> ReadError {
@@ -112,19 +104,19 @@ impl FileReader {
     }
 
     /// One entry, or the news that there is none yet.
-    fn step(&mut self) -> io::Result<Step> {
+    fn step(&mut self) -> io::Result<Option<Entry>> {
         if self.open.is_none() {
             if let Some(entry) = self.deleted()? {
-                return Ok(Step::Entry(entry));
+                return Ok(Some(entry));
             }
             if !self.open_segment()? {
-                return Ok(Step::Wait);
+                return Ok(None);
             }
         }
         loop {
             let offset = self.position;
             let (length, reason) = match format::front(&self.window) {
-                Front::Frame(header) => return Ok(Step::Entry(self.take(header))),
+                Front::Frame(header) => return Ok(Some(self.take(header))),
                 Front::BadBody(header) => (header.frame(), "its checksum does not hold"),
                 Front::Short(_) | Front::Empty | Front::NoHeader if self.refill()? => continue,
                 Front::Empty if self.window.is_empty() && self.has_next()? => {
@@ -133,7 +125,7 @@ impl FileReader {
                 }
                 front => match self.damaged(&front)? {
                     Some(length) => (length, "no frame begins here"),
-                    None => return Ok(Step::Wait),
+                    None => return Ok(None),
                 },
             };
             let length = length.min(self.window.len());
@@ -141,7 +133,7 @@ impl FileReader {
             let bad =
                 BadRecord { partition: 0, offset, length: length as u64, reason: reason.into() };
             let next = self.position;
-            return Ok(Step::Entry(Entry { partition: 0, offset, next, record: Err(bad) }));
+            return Ok(Some(read::unread(bad, next)));
         }
     }
 
@@ -165,9 +157,10 @@ impl FileReader {
 
     fn take(&mut self, header: FrameHeader) -> Entry {
         let offset = self.position;
+        let key = self.window.slice(FRAME_HEADER..FRAME_HEADER + header.key);
         let record = self.window.slice(FRAME_HEADER + header.key..header.frame());
         self.advance(header.frame());
-        entry(0, offset, self.position, &record)
+        entry(0, offset, self.position, key, record)
     }
 
     fn advance(&mut self, length: usize) {
@@ -271,27 +264,4 @@ fn begin_at(segments: &[Segment], at: u64) -> Option<u64> {
         Some(modified.duration_since(UNIX_EPOCH).ok()?.as_nanos() as u64)
     };
     segments.iter().find(|segment| written(segment).is_none_or(|last| last >= at)).map(|s| s.base)
-}
-
-fn committed(group: &Path) -> io::Result<Option<u64>> {
-    match fs::read_to_string(group) {
-        Ok(text) => text.trim().parse().map(Some).map_err(|_| {
-            let message = format!("{} holds no offset; delete it to begin anew", group.display());
-            io::Error::new(io::ErrorKind::InvalidData, message)
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Replaces the group's file in one step, so that a crash leaves the old offset or the new.
-fn store(group: &Path, offset: u64) -> io::Result<()> {
-    let folder = group.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
-    let part = group.with_extension("part");
-    let mut file = File::create(&part)?;
-    writeln!(file, "{offset}")?;
-    file.sync_all()?;
-    fs::rename(&part, group)?;
-    File::open(folder)?.sync_all()
 }

@@ -1,30 +1,48 @@
 //! Reading a topic: every partition, in order of each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::task::JoinHandle;
 
+use super::moves::{Move, Moves};
 use crate::read::{self, entry};
-use crate::{BadRecord, Ends, Entry, ReadError, StartFrom};
+use crate::{BadRecord, Ends, Entry, ReadError, StartFrom, Taken};
 
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A reader that hasn't been heard of for so long is gone, and its partitions move.
+const SESSION: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The reading end of a Kafka journal, for one group.
 pub(crate) struct KafkaReader {
-    consumer: std::sync::Arc<StreamConsumer>,
+    consumer: Arc<StreamConsumer>,
     url: String,
     topic: String,
     positions: BTreeMap<i32, u64>,
     /// What was to be read and is deleted; told first.
     deleted: Vec<Entry>,
+    /// Partitions of the topic.
+    count: usize,
+    /// Partitions that came, while it is found out where they begin.
+    gaining: Option<(Vec<i32>, Finding)>,
+    flows: bool,
 }
+
+type StreamConsumer = rdkafka::consumer::StreamConsumer<Moves>;
+
+/// Finds out where partitions begin.
+type Finding = JoinHandle<Result<Places, ReadError>>;
+
+/// Where partitions begin, and what should have come before.
+type Places = (BTreeMap<i32, u64>, Vec<Entry>);
 
 impl std::fmt::Debug for KafkaReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,6 +59,27 @@ impl KafkaReader {
         start: StartFrom,
         properties: &[(String, String)],
     ) -> Result<KafkaReader, ReadError> {
+        Self::begun(brokers, topic, group, Some(start), properties).await
+    }
+
+    /// One of several readers of a group.
+    pub(crate) async fn open_shared(
+        brokers: &str,
+        topic: &str,
+        group: &str,
+        properties: &[(String, String)],
+    ) -> Result<KafkaReader, ReadError> {
+        Self::begun(brokers, topic, group, None, properties).await
+    }
+
+    /// `start`: `None` for one that shares.
+    async fn begun(
+        brokers: &str,
+        topic: &str,
+        group: &str,
+        start: Option<StartFrom>,
+        properties: &[(String, String)],
+    ) -> Result<KafkaReader, ReadError> {
         let url = format!("kafka://{brokers}/{topic}");
         let mut config = ClientConfig::new();
         config
@@ -51,6 +90,9 @@ impl KafkaReader {
             .set("auto.offset.reset", "earliest")
             .set("fetch.wait.max.ms", "50")
             .set("queued.max.messages.kbytes", "65536")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", SESSION.as_millis().to_string())
+            .set("heartbeat.interval.ms", (SESSION / 5).as_millis().to_string())
             .set("log_level", "3");
         for (name, value) in properties {
             config.set(name, value);
@@ -60,9 +102,18 @@ impl KafkaReader {
             let (config, topic) = (config.clone(), topic.to_owned());
             let begun = blocking(url.clone(), move || Ok(begin(&config, topic, start))).await?;
             match begun {
-                Ok(Begun { consumer, topic, positions, deleted }) => {
-                    let consumer = std::sync::Arc::new(consumer);
-                    return Ok(KafkaReader { consumer, url, topic, positions, deleted });
+                Ok(Begun { consumer, topic, positions, deleted, count }) => {
+                    let (consumer, gaining) = (Arc::new(consumer), None);
+                    return Ok(KafkaReader {
+                        consumer,
+                        url,
+                        topic,
+                        positions,
+                        deleted,
+                        count,
+                        gaining,
+                        flows: true,
+                    });
                 }
                 Err(Refusal::NoTopic(topic)) => {
                     let reason =
@@ -94,12 +145,110 @@ impl KafkaReader {
         )
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn has_reached(&self, ends: &Ends) -> bool {
+        let mine = |partition: &i32| self.positions.contains_key(partition);
+        self.gaining.is_none()
+            && ends.0.iter().filter(|(p, _)| mine(p)).all(|(p, end)| self.position(*p) >= *end)
+    }
+
     pub(crate) async fn next(&mut self) -> Result<Entry, ReadError> {
-        if let Some(entry) = self.deleted.pop() {
-            return Ok(entry);
+        loop {
+            if let Taken::Entry(entry) = self.take().await? {
+                return Ok(entry);
+            }
         }
+    }
+
+    pub(crate) async fn take(&mut self) -> Result<Taken, ReadError> {
+        loop {
+            if let Some((_, places)) = &mut self.gaining {
+                let joined = places.await;
+                let partitions = self.gaining.take().map(|(partitions, _)| partitions);
+                let found = joined.unwrap_or_else(|error| {
+                    let (url, reason) = (self.url.clone(), error.to_string());
+                    Err(ReadError { url, reason })
+                });
+                let (positions, deleted) = match found {
+                    Ok(places) => places,
+                    Err(error) => {
+                        // The group is moving partitions again, or its broker is away.
+                        tracing::warn!(%error, "can't find where partitions begin; asking again");
+                        self.begin_to_gain(partitions.unwrap_or_default())?;
+                        continue;
+                    }
+                };
+                self.positions.extend(positions);
+                self.deleted.extend(deleted);
+                return Ok(Taken::Gained(partitions.unwrap_or_default()));
+            }
+            if let Some(entry) = self.deleted.pop() {
+                return Ok(Taken::Entry(entry));
+            }
+            match self.consumer.context().next() {
+                Some(Move::Gained(partitions)) => self.begin_to_gain(partitions)?,
+                Some(Move::Lost(partitions)) => {
+                    self.positions.retain(|partition, _| !partitions.contains(partition));
+                    self.deleted.retain(|entry| !partitions.contains(&entry.partition));
+                    return Ok(Taken::Lost(partitions));
+                }
+                None => {
+                    if let Some(entry) = self.receive().await? {
+                        return Ok(Taken::Entry(entry));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Partitions came: finds out where each begins.
+    fn begin_to_gain(&mut self, partitions: Vec<i32>) -> Result<(), ReadError> {
+        // One that was here before comes as it went: paused, if it was.
+        self.set_flow(self.flows)?;
+        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
+        let (url, wanted) = (self.url.clone(), partitions.clone());
+        let places = tokio::spawn(blocking(url.clone(), move || {
+            begin_at(&consumer, &topic, &wanted, StartFrom::Group)
+                .map_err(|error| failed(&url, &error))
+        }));
+        self.gaining = Some((partitions, places));
+        Ok(())
+    }
+
+    pub(crate) fn flow(&mut self, flows: bool) -> Result<(), ReadError> {
+        if self.flows != flows {
+            self.set_flow(flows)?;
+            self.flows = flows;
+        }
+        Ok(())
+    }
+
+    fn set_flow(&self, flows: bool) -> Result<(), ReadError> {
+        let all = self.consumer.assignment().map_err(|error| self.failed(&error))?;
+        let set = if flows { self.consumer.resume(&all) } else { self.consumer.pause(&all) };
+        if let Err(error) = set {
+            // One of them has just gone; what comes is set when it comes.
+            tracing::debug!(%error, url = self.url, flows, "a partition can't be paused or resumed");
+        }
+        Ok(())
+    }
+
+    /// The next entry; `None` when partitions came or went instead.
+    async fn receive(&mut self) -> Result<Option<Entry>, ReadError> {
         let message = loop {
-            match self.consumer.recv().await {
+            let received = tokio::select! {
+                biased;
+                () = self.consumer.context().came.notified() => return Ok(None),
+                received = self.consumer.recv() => received,
+            };
+            match received {
+                // Of a partition that is gone: another reads it.
+                Ok(message) if !self.positions.contains_key(&message.partition()) => {
+                    return Ok(None);
+                }
                 Ok(message) => break message,
                 // librdkafka looks for its brokers by itself; there is nothing to do but wait.
                 Err(error) if is_passing(&error) => {
@@ -113,22 +262,23 @@ impl KafkaReader {
         let Some(value) = message.payload() else {
             let reason = "a record without a value".into();
             let bad = BadRecord { partition, offset, length: 0, reason };
-            return Ok(Entry { partition, offset, next: offset + 1, record: Err(bad) });
+            return Ok(Some(read::unread(bad, offset + 1)));
         };
         // The consumer's buffer is its own: this is the one copy on the way in.
-        Ok(entry(partition, offset, offset + 1, &Bytes::copy_from_slice(value)))
+        let key = Bytes::copy_from_slice(message.key().unwrap_or_default());
+        Ok(Some(entry(partition, offset, offset + 1, key, Bytes::copy_from_slice(value))))
     }
 
     pub(crate) async fn ends(&self) -> Result<Ends, ReadError> {
         let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
-        let (url, partitions) = (self.url.clone(), self.partitions());
+        let (url, partitions) = (self.url.clone(), 0..self.count as i32);
         blocking(url.clone(), move || {
-            let end = |partition: &i32| {
-                let marks = consumer.fetch_watermarks(&topic, *partition, PATIENCE);
+            let end = |partition: i32| {
+                let marks = consumer.fetch_watermarks(&topic, partition, PATIENCE);
                 let (_, high) = marks.map_err(|error| failed(&url, &error))?;
-                Ok((*partition, high.max(0) as u64))
+                Ok((partition, high.max(0) as u64))
             };
-            Ok(Ends(partitions.iter().map(end).collect::<Result<_, ReadError>>()?))
+            Ok(Ends(partitions.map(end).collect::<Result<_, ReadError>>()?))
         })
         .await
     }
@@ -202,20 +352,43 @@ struct Begun {
     topic: String,
     positions: BTreeMap<i32, u64>,
     deleted: Vec<Entry>,
+    count: usize,
 }
 
-/// Assigns every partition of the topic, each at where it has to begin.
-fn begin(config: &ClientConfig, topic: String, start: StartFrom) -> Result<Begun, Refusal> {
-    let consumer: StreamConsumer = config.create()?;
+/// Assigns every partition of the topic, each at where it has to begin; or asks for a share of them.
+fn begin(config: &ClientConfig, topic: String, start: Option<StartFrom>) -> Result<Begun, Refusal> {
+    let consumer: StreamConsumer = config.create_with_context(Moves::default())?;
     let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let count = found.map_or(0, |found| found.partitions().len());
     if count == 0 {
         return Err(Refusal::NoTopic(topic));
     }
+    let Some(start) = start else {
+        consumer.subscribe(&[&topic])?;
+        let (positions, deleted) = Places::default();
+        return Ok(Begun { consumer, topic, positions, deleted, count });
+    };
+    let all: Vec<i32> = (0..count as i32).collect();
+    let (positions, deleted) = begin_at(&consumer, &topic, &all, start)?;
+    let mut assigned = TopicPartitionList::new();
+    for (partition, offset) in &positions {
+        assigned.add_partition_offset(&topic, *partition, Offset::Offset(*offset as i64))?;
+    }
+    consumer.assign(&assigned)?;
+    Ok(Begun { consumer, topic, positions, deleted, count })
+}
+
+/// Where each of these partitions has to begin.
+fn begin_at(
+    consumer: &StreamConsumer,
+    topic: &str,
+    partitions: &[i32],
+    start: StartFrom,
+) -> Result<Places, KafkaError> {
     let mut wanted = TopicPartitionList::new();
-    for partition in 0..count as i32 {
-        wanted.add_partition(&topic, partition);
+    for partition in partitions {
+        wanted.add_partition(topic, *partition);
     }
     let chosen = match start {
         StartFrom::Group => consumer.committed_offsets(wanted, PATIENCE)?,
@@ -230,11 +403,10 @@ fn begin(config: &ClientConfig, topic: String, start: StartFrom) -> Result<Begun
             consumer.offsets_for_times(wanted, PATIENCE)?
         }
     };
-    let mut assigned = TopicPartitionList::new();
-    let (mut positions, mut deleted) = (BTreeMap::new(), Vec::new());
+    let (mut positions, mut deleted) = Places::default();
     for element in chosen.elements() {
         let partition = element.partition();
-        let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE)?;
+        let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
         let offset = match element.offset() {
             Offset::Offset(offset) => {
                 if (0..low).contains(&offset) {
@@ -246,10 +418,8 @@ fn begin(config: &ClientConfig, topic: String, start: StartFrom) -> Result<Begun
             _ => low,
         };
         positions.insert(partition, offset as u64);
-        assigned.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
     }
-    consumer.assign(&assigned)?;
-    Ok(Begun { consumer, topic, positions, deleted })
+    Ok((positions, deleted))
 }
 
 /// Runs a call that waits for a broker away from the tasks.

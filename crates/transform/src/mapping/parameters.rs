@@ -80,6 +80,10 @@ const BOOLEANS: &[&str] = &[
 
 /// Brings parameters into the form that targets take, and drops those that none takes.
 pub(super) fn normalize(path: &str, field: &mut Map<String, Value>, rules: &mut Rules) {
+    // Most fields have three parameters, and nothing of what follows is about them.
+    if !field.keys().any(|name| is_of_a_rule(name)) {
+        return;
+    }
     move_old_names(path, field, rules);
     for name in BOOLEANS {
         let Some(value) = field.get(*name) else { continue };
@@ -123,6 +127,14 @@ pub(super) fn normalize(path: &str, field: &mut Map<String, Value>, rules: &mut 
             rules.changed(format!("{path}.{name}"), why);
         }
     }
+}
+
+/// [`normalize`] may have to do something about it.
+fn is_of_a_rule(name: &str) -> bool {
+    matches!(name, "similarity" | "path" | "norms.enabled" | "max_input_len")
+        || BOOLEANS.contains(&name)
+        || GONE.iter().any(|(gone, _)| *gone == name)
+        || OPENSEARCH.iter().any(|(theirs, ..)| *theirs == name)
 }
 
 /// What these tables say, for the documentation.

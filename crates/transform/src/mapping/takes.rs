@@ -127,12 +127,12 @@ const LATE: &[(&[&str], &str, (u32, u32))] = &[
 
 /// Drops what the target's version doesn't take yet, whoever said it.
 pub(super) fn drop_late(path: &str, field: &mut Map<String, Value>, rules: &mut Rules) {
-    let Some(kind) = field.get("type").and_then(Value::as_str).map(str::to_owned) else { return };
     for (kinds, parameter, since) in LATE {
-        if kinds.contains(&kind.as_str())
+        if field.contains_key(*parameter)
+            && field.get("type").and_then(Value::as_str).is_some_and(|kind| kinds.contains(&kind))
             && !rules.target.at_least(*since)
-            && field.remove(*parameter).is_some()
         {
+            field.remove(*parameter);
             rules.changed(
                 format!("{path}.{parameter}"),
                 "the target's version takes no such parameter",

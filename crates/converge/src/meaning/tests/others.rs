@@ -92,9 +92,23 @@ fn controls() {
         yes,
         "definition [a] (no sequence number)",
     );
+    check(
+        "DELETE /_data_stream/a*,-ab",
+        yes,
+        "control: DeleteDataStream [a*,.ds-a*-*] deletes .ds-a*-*,-.ds-ab-*,a*,-ab",
+    );
+    check("PUT /_ingest/pipeline/p\n\n{}", "", "named _ingest/pipeline/p (no answer)");
+    check("DELETE /_template/t*", "504 ", "named _template/t* (server error)");
     check("DELETE /_data_stream/d", yes, "control: DeleteDataStream [d,.ds-d-*] deletes .ds-d-*,d");
-    assert_eq!(deletes(&exchange("DELETE /i", "")), Some(Scope::of_index("i")));
-    assert_eq!(deletes(&exchange("PUT /i", "")), None);
+    let check = |request: &str, expected: Option<Scope>| {
+        assert_eq!(unsettles(&exchange(request, "")), expected, "{request}");
+    };
+    check("DELETE /i", Some(Scope::of_index("i")));
+    check("PUT /i", None);
+    let piped = "{\"index.default_pipeline\":\"p\"}";
+    check(&format!("PUT /i*/_settings\n\n{piped}"), Some(Scope::of_index("i*")));
+    check(&format!("PUT /_template/t\n\n{piped}"), Some(Scope::All));
+    check("PUT /i/_settings\n\n{\"index.blocks.write\":true}", None);
 }
 
 #[test]
