@@ -1,6 +1,7 @@
 //! A plan onto the target: kind after kind, items of a kind at the same time, each request safe to repeat.
 
 mod adapt;
+mod held;
 mod refused;
 mod write;
 
@@ -11,7 +12,10 @@ use serde::Serialize;
 pub use refused::Refused;
 pub(crate) use write::Writer;
 
-use crate::{Kind, OnExisting, Plan, Planned, Settings, State, plan::Change};
+use crate::{Kind, OnExisting, Packed, Plan, Planned, Settings, State, plan::Change};
+
+/// The first kind that can change an index that is made later.
+const AFTER_INDICES: Kind = Kind::IndexTemplate;
 
 /// What became of an item.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -77,18 +81,20 @@ pub(crate) async fn apply(
         }
         return outcomes;
     }
-    let open = |at: &usize, outcomes: &[Option<Outcome>]| {
-        outcomes[*at].is_none() && plan.items[*at].state.is_moved()
-    };
-    let all: Vec<usize> = (0..plan.items.len()).filter(|at| open(at, &outcomes)).collect();
+    let all: Vec<usize> = (0..plan.items.len())
+        .filter(|at| outcomes[*at].is_none() && plan.items[*at].state.is_moved())
+        .collect();
     let bar = ProgressBar::new(all.len() as u64).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let mut over: Option<&'static str> = None;
     for kind in Kind::ALL {
-        let of_kind: Vec<usize> =
-            all.iter().copied().filter(|at| plan.items[*at].kind == kind).collect();
+        if kind == AFTER_INDICES {
+            held::back(&plan.items, &mut outcomes);
+        }
+        let of_kind = all.iter().copied().filter(|at| plan.items[*at].kind == kind);
+        let of_kind: Vec<usize> = of_kind.filter(|at| outcomes[*at].is_none()).collect();
         bar.set_message(kind.name());
         let mut results = Vec::with_capacity(of_kind.len());
         {
@@ -120,7 +126,7 @@ pub(crate) async fn apply(
         for (at, done) in results {
             let item = &mut plan.items[at];
             item.changes.extend(done.changes);
-            item.body = done.body;
+            item.body = Packed::from(&done.body);
             outcomes[at] = Some(done.outcome);
         }
     }

@@ -49,7 +49,7 @@ async fn one(
     match item.kind {
         Kind::LifecyclePolicy | Kind::IsmPolicy => {
             let path = format!("/_plugins/_ism/policies/{}", encode_segment(&item.name));
-            let reply = writer.send(Method::PUT, path, &item.body).await?;
+            let reply = writer.send(Method::PUT, path, &item.body.open()).await?;
             // There is one of this name, which has a version of its own.
             Ok(if reply.status == 409 { Outcome::Kept } else { said(&reply, None) })
         }
@@ -104,7 +104,7 @@ async fn template(
         return Ok(Outcome::Unchanged);
     }
     let part = wanted.keys().cloned().collect::<Vec<_>>().join(", ");
-    let mut body = item.body.clone();
+    let mut body = item.body.open();
     let holder = match (&item.kind, body.as_object_mut()) {
         (Kind::LegacyTemplate, holder) => holder,
         (_, holder) => holder.and_then(|holder| {
@@ -172,7 +172,8 @@ pub(crate) fn verify(plan: &Plan, target: &Inventory) -> Vec<Option<Verified>> {
         let Some(held) = held.get(&(item.kind, item.name.as_str())) else {
             return Some(Verified::Missing);
         };
-        let inside = held.body.get("template").and_then(Value::as_object).unwrap_or(&held.body);
+        let held_body = held.body.open().unwrap_or_default();
+        let inside = held_body.get("template").and_then(Value::as_object).unwrap_or(&held_body);
         let settings = inside.get("settings").and_then(Value::as_object);
         let differs = |(name, wanted): (&String, &Value)| {
             let held = match name.as_str() {

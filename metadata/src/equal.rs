@@ -83,12 +83,16 @@ const DEFAULTS: &[(&str, &[&str])] = &[
 /// What `held`, of the same kind and name, has otherwise than `planned` wants it.
 pub(crate) fn differences(planned: &Planned, held: &Item) -> Vec<Difference> {
     let mut found = Vec::new();
-    let body = planned.body.as_object().cloned().unwrap_or_default();
+    let body = planned.body.open().as_object().cloned().unwrap_or_default();
+    let held_body = match held.body.open() {
+        Ok(body) => body,
+        Err(why) => return vec![unclear(why)],
+    };
     match planned.kind {
-        Kind::Index => index(&body, held, &planned.deferred, &mut found),
+        Kind::Index => index(&body, held, &held_body, &planned.deferred, &mut found),
         Kind::LegacyTemplate | Kind::IndexTemplate | Kind::ComponentTemplate => {
             let wanted = template(body, held_version());
-            let held = &held.body;
+            let held = &held_body;
             let settings = |of: &Map<String, Value>| {
                 let inside = of.get("template").filter(|inside| inside.is_object());
                 let at = inside.map_or_else(|| of.get("settings"), |inside| inside.get("settings"));
@@ -102,11 +106,11 @@ pub(crate) fn differences(planned: &Planned, held: &Item) -> Vec<Difference> {
         Kind::DataStream => {}
         Kind::Script => {
             let wanted = body.get("script").cloned().unwrap_or(Value::Object(body));
-            values("", &wanted, &Value::Object(held.body.clone()), &mut found);
+            values("", &wanted, &Value::Object(held_body), &mut found);
         }
         Kind::Alias => {
             for (index, wanted) in &body {
-                match held.body.get(index) {
+                match held_body.get(index) {
                     Some(held) => one(index, &alias(wanted), &alias(held), &mut found),
                     None => found.push(Difference {
                         path: index.clone(),
@@ -116,14 +120,19 @@ pub(crate) fn differences(planned: &Planned, held: &Item) -> Vec<Difference> {
                 }
             }
         }
-        _ => values("", &Value::Object(body), &Value::Object(held.body.clone()), &mut found),
+        _ => values("", &Value::Object(body), &Value::Object(held_body), &mut found),
     }
     found
+}
+
+fn unclear(why: String) -> Difference {
+    Difference { path: String::new(), wanted: Value::Null, held: Value::String(why) }
 }
 
 fn index(
     wanted: &Map<String, Value>,
     held: &Item,
+    held_body: &Map<String, Value>,
     deferred: &Map<String, Value>,
     found: &mut Vec<Difference>,
 ) {
@@ -139,8 +148,8 @@ fn index(
         let held = Value::String(held.to_string());
         one("settings.index.number_of_routing_shards", &wanted, &held, found);
     }
-    settings_differ(&settings, &part(&held.body, "settings"), deferred, OWN_SETTINGS, found);
-    let (mut wanted, mut held) = (part(wanted, "mappings"), part(&held.body, "mappings"));
+    settings_differ(&settings, &part(held_body, "settings"), deferred, OWN_SETTINGS, found);
+    let (mut wanted, mut held) = (part(wanted, "mappings"), part(held_body, "mappings"));
     if let Some(Value::Object(inner)) = held.remove("_doc") {
         held = inner;
     }
@@ -300,7 +309,7 @@ mod tests {
             unsupported: Vec::new(),
             differences: Vec::new(),
             deferred: Map::from_iter([("index.default_pipeline".to_owned(), json!("p"))]),
-            body,
+            body: crate::Packed::from(&body),
         }
     }
 

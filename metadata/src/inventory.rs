@@ -1,5 +1,6 @@
 //! What a source or a target has, in one form for every version, live or stored.
 
+mod body;
 mod live;
 mod normal;
 mod stored;
@@ -11,17 +12,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use transform::Version;
 
+pub use body::{Body, Packed};
 pub use live::live;
-pub(crate) use live::{Asked, ask};
 pub(crate) use normal::{flat, template, text_of};
 pub use stored::stored;
 
-/// What an item is. In the order in which items are made.
+/// What an item is. In the order in which items are made: indices before the templates, which the target would merge
+/// into them; data streams after, which are made of one.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    Index,
+    Alias,
     ComponentTemplate,
     IndexTemplate,
     /// `_template`
@@ -30,8 +34,6 @@ pub enum Kind {
     Pipeline,
     /// `_scripts`
     Script,
-    Index,
-    Alias,
     DataStream,
     /// `_ilm/policy`
     LifecyclePolicy,
@@ -41,13 +43,13 @@ pub enum Kind {
 
 impl Kind {
     pub const ALL: [Self; 10] = [
+        Self::Index,
+        Self::Alias,
         Self::ComponentTemplate,
         Self::IndexTemplate,
         Self::LegacyTemplate,
         Self::Pipeline,
         Self::Script,
-        Self::Index,
-        Self::Alias,
         Self::DataStream,
         Self::LifecyclePolicy,
         Self::IsmPolicy,
@@ -92,7 +94,7 @@ pub struct Item {
     /// - an alias: what it says by index;
     /// - a data stream: `timestamp_field`, `indices`, `generation`, and what else it says;
     /// - a lifecycle policy: `policy`.
-    pub body: Map<String, Value>,
+    pub body: Body,
     /// Of an index.
     pub uuid: Option<String>,
     /// Of an index; `None` where it isn't recorded (before Elasticsearch 5).
@@ -104,11 +106,11 @@ pub struct Item {
 }
 
 impl Item {
-    pub(crate) fn new(kind: Kind, name: impl Into<String>, body: Map<String, Value>) -> Self {
+    pub(crate) fn new(kind: Kind, name: impl Into<String>, body: impl Into<Body>) -> Self {
         Self {
             kind,
             name: name.into(),
-            body,
+            body: body.into(),
             uuid: None,
             routing_shards: None,
             is_closed: false,

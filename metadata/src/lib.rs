@@ -12,10 +12,12 @@
 //! is in the item, with the reason; a repeat of a migration that was interrupted completes it.
 #![forbid(unsafe_code)]
 
+mod abreast;
 mod apply;
 mod deferred;
 mod equal;
 mod error;
+mod fitting;
 mod inventory;
 mod naming;
 mod plan;
@@ -30,7 +32,7 @@ mod verify;
 pub use apply::{Outcome, Refused};
 pub use equal::Difference;
 pub use error::MetadataError;
-pub use inventory::{Inventory, Item, Kind, Side, live, stored};
+pub use inventory::{Body, Inventory, Item, Kind, Packed, Side, live, stored};
 pub use plan::{Change, Plan, Planned, State};
 pub use report::{Line, Report, html};
 pub use rules::Refusal;

@@ -3,19 +3,26 @@
 mod change;
 mod clash;
 mod indices;
+mod merged;
 mod policies;
+mod ruled;
 mod wanted;
+
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use ruled::Ruled;
+
 pub use change::Change;
 
 use crate::{
-    Difference, Inventory, Item, Kind, Refusal, Settings, Side, equal, selection::Skipped,
-    target::Abilities,
+    Difference, Inventory, Item, Kind, Packed, Refusal, Settings, Side, abreast, equal,
+    selection::Skipped, target::Abilities,
 };
 
 /// What becomes of an item.
@@ -88,11 +95,11 @@ pub struct Planned {
     pub deferred: Map<String, Value>,
     /// For the request that makes it.
     #[serde(skip)]
-    pub body: Value,
+    pub body: Packed,
 }
 
 impl Planned {
-    fn new(kind: Kind, name: impl Into<String>, state: State) -> Self {
+    pub(crate) fn new(kind: Kind, name: impl Into<String>, state: State) -> Self {
         Self {
             kind,
             name: name.into(),
@@ -102,7 +109,7 @@ impl Planned {
             unsupported: Vec::new(),
             differences: Vec::new(),
             deferred: Map::new(),
-            body: Value::Null,
+            body: Packed::from(&Value::Null),
         }
     }
 }
@@ -125,11 +132,13 @@ impl Plan {
     ) -> Self {
         let streams = backing(source);
         let mut items = Vec::new();
+        let mut rules = Ruled::new(settings.rules.as_ref());
         // Where the documents of each of the source's indices go.
         let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for item in source.items.iter().filter(|item| item.kind != Kind::Alias) {
+        let all: Vec<&Item> = source.items.iter().filter(|item| item.kind != Kind::Alias).collect();
+        let planned = abreast::each(&all, |item| {
             let state = skipped(item, &streams, settings);
-            let planned = match (state, &item.unserved, item.kind) {
+            match (state, &item.unserved, item.kind) {
                 (Some(state), _, _) => vec![Planned::new(item.kind, &item.name, state)],
                 (None, Some(why), _) => {
                     let state = State::Unsupported(format!("the source can't show it: {why}"));
@@ -139,7 +148,12 @@ impl Plan {
                     indices::plan(item, source.side.of, abilities.target, settings)
                 }
                 (None, None, _) => vec![wanted::plan(item, source.side.of, abilities, settings)],
-            };
+            }
+        });
+        for (item, mut planned) in all.into_iter().zip(planned) {
+            // A policy's patterns are those that its templates have in the end.
+            let is_policy = matches!(item.kind, Kind::LifecyclePolicy | Kind::IsmPolicy);
+            planned.iter_mut().filter(|_| !is_policy).for_each(|planned| rules.apply(planned));
             let moved = planned.iter().filter(|planned| planned.state.is_moved());
             if item.kind == Kind::Index {
                 places.insert(&item.name, moved.map(|planned| planned.name.clone()).collect());
@@ -147,25 +161,34 @@ impl Plan {
             items.extend(planned);
         }
         for item in source.items.iter().filter(|item| item.kind == Kind::Alias) {
-            items.push(match settings.selection.skipped(item.kind, &item.name) {
+            let mut planned = match settings.selection.skipped(item.kind, &item.name) {
                 Some(why) => skipped_for(item, &why),
                 None => indices::alias(item, &places, source.side.of, abilities.target, settings),
-            });
+            };
+            rules.apply(&mut planned);
+            items.push(planned);
         }
         policies::attach(&mut items);
+        items.iter_mut().filter(|item| item.state == State::Deferred).for_each(|policy| {
+            rules.apply(policy);
+        });
         clash::refuse(&mut items, target);
         let held = target.by_name();
-        for item in items.iter_mut().filter(|item| item.state == State::Create) {
-            if let Some(held) = held.get(&(item.kind, item.name.as_str())) {
-                item.differences = equal::differences(item, held);
-                item.state = match item.differences.is_empty() {
-                    true => State::ExistsEqual,
-                    false => State::ExistsDifferent,
-                };
-            }
+        let compared = abreast::each(&items, |item| {
+            let held = held.get(&(item.kind, item.name.as_str()));
+            held.filter(|_| item.state == State::Create).map(|held| equal::differences(item, held))
+        });
+        for (item, differences) in items.iter_mut().zip(compared) {
+            let Some(differences) = differences else { continue };
+            item.state = match differences.is_empty() {
+                true => State::ExistsEqual,
+                false => State::ExistsDifferent,
+            };
+            item.differences = differences;
         }
         items.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         let mut notes = source.notes.clone();
+        notes.extend(merged::note(&items, target));
         for (role, side) in [("source", &source.side), ("target", &target.side)] {
             if side.health.as_deref() == Some("red") {
                 notes.push(format!(
@@ -178,20 +201,21 @@ impl Plan {
 }
 
 /// The data stream of each backing index.
-fn backing(source: &Inventory) -> BTreeMap<&str, &str> {
+fn backing(source: &Inventory) -> BTreeMap<String, &str> {
     let streams = source.items.iter().filter(|item| item.kind == Kind::DataStream);
     streams
         .flat_map(|stream| {
-            let indices = stream.body.get("indices").and_then(Value::as_array);
-            let names = indices.into_iter().flatten().filter_map(Value::as_str);
-            names.map(|name| (name, stream.name.as_str()))
+            let indices = stream.body.open().ok().and_then(|mut body| body.remove("indices"));
+            let names: Vec<String> =
+                indices.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default();
+            names.into_iter().map(|name| (name, stream.name.as_str()))
         })
         .collect()
 }
 
-fn skipped(item: &Item, streams: &BTreeMap<&str, &str>, settings: &Settings) -> Option<State> {
+fn skipped(item: &Item, streams: &BTreeMap<String, &str>, settings: &Settings) -> Option<State> {
     if item.kind == Kind::Index
-        && let Some(stream) = streams.get(item.name.as_str())
+        && let Some(stream) = streams.get(&item.name)
     {
         let why = format!("it is behind the data stream {stream}, which makes its own");
         return Some(State::Skipped(why));

@@ -9,8 +9,13 @@ pub use transform::Refusal;
 pub(crate) use transform::{alias, deferred, manage_new, replicas_for, unreachable};
 
 /// Anything but an index and an alias, for the target.
-pub(crate) fn make(item: &Item, source: Version, target: Target, many_types: ManyTypes) -> Made {
-    let body = &item.body;
+pub(crate) fn make(
+    item: &Item,
+    body: &Map<String, Value>,
+    source: Version,
+    target: Target,
+    many_types: ManyTypes,
+) -> Made {
     match item.kind {
         Kind::LegacyTemplate => transform::legacy_template_of(body, source, target, many_types),
         Kind::IndexTemplate => transform::index_template(body, source, target),
@@ -29,22 +34,23 @@ pub(crate) fn make(item: &Item, source: Version, target: Target, many_types: Man
 /// The indices that the target needs for an index.
 pub(crate) fn indices(
     item: &Item,
+    body: &Map<String, Value>,
     source: Version,
     target: Target,
     many_types: ManyTypes,
 ) -> Vec<TargetIndex> {
     let empty = Map::new();
-    let settings = item.body.get("settings").and_then(Value::as_object).unwrap_or(&empty);
-    let mappings: Vec<(String, Map<String, Value>)> =
-        match item.body.get("mappings").and_then(Value::as_object) {
-            Some(mappings) => mappings
-                .iter()
-                .map(|(name, mapping)| {
-                    (name.clone(), mapping.as_object().cloned().unwrap_or_default())
-                })
-                .collect(),
-            None => Vec::new(),
-        };
+    let settings = body.get("settings").and_then(Value::as_object).unwrap_or(&empty);
+    let mappings: Vec<(String, Map<String, Value>)> = match body
+        .get("mappings")
+        .and_then(Value::as_object)
+    {
+        Some(mappings) => mappings
+            .iter()
+            .map(|(name, mapping)| (name.clone(), mapping.as_object().cloned().unwrap_or_default()))
+            .collect(),
+        None => Vec::new(),
+    };
     let created = settings.get("index.version.created").and_then(Value::as_str);
     let created = created.and_then(|id| id.parse().ok()).and_then(Version::from_created);
     let origin = item.uuid.as_ref().map(|uuid| Origin {

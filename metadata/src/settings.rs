@@ -2,6 +2,9 @@
 
 mod flags;
 
+use std::sync::Arc;
+
+use ::rules::{Handed, Rules};
 use ::settings::{Span, layered, refuse};
 use cluster::Reach;
 use snapshot::{Location, Settings as RepositorySettings};
@@ -34,6 +37,8 @@ pub struct Settings {
     /// Zones; 1: replicas stay as they are.
     pub awareness_attributes: u32,
     pub types: Types,
+    /// What each item goes through last.
+    pub rules: Option<Arc<Rules>>,
     pub accept_refused: bool,
     pub on_existing: OnExisting,
     /// Parts of one item that may be taken out; 0: none.
@@ -60,6 +65,7 @@ impl Settings {
             replicas: Numbers::default(),
             awareness_attributes: 1,
             types: Types::default(),
+            rules: None,
             accept_refused: false,
             on_existing: OnExisting::default(),
             adapt: 0,
@@ -104,6 +110,11 @@ impl Settings {
             settings.awareness_attributes = zones;
         }
         settings.types = flags.types.unwrap_or_default();
+        if let Some(path) = &flags.rules {
+            let rules = Rules::load(path, Handed::Message);
+            let rules = rules.map_err(|e| refuse("rules", &path.display().to_string(), e))?;
+            settings.rules = Some(Arc::new(rules));
+        }
         settings.accept_refused = flags.accept_refused;
         settings.on_existing = flags.on_existing.unwrap_or_default();
         settings.adapt = if flags.adapt { flags.adapt_limit.unwrap_or(100) } else { 0 };
@@ -229,6 +240,29 @@ mod tests {
         assert!(
             wrong(&["--source-auth", "api-key", "--source-secret-file", "/none"]).contains("/none")
         );
+    }
+
+    #[test]
+    fn rules_that_can_not_be_taken_are_refused_with_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rules.yaml");
+        let of = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            load(&["--source", "http://s", "--rules", file.to_str().unwrap()])
+        };
+        assert!(
+            of("[{\"jq\": \".\"}, {\"js-file\": \"a.js\"}]").unwrap_err().contains("a.js: No such")
+        );
+        std::fs::write(folder.path().join("a.js"), "() => (m) => m").unwrap();
+        assert!(of("[{\"jq\": \".\"}, {\"js-file\": \"a.js\"}]").unwrap().rules.is_some());
+        for (text, place) in [
+            ("[{\"jq\": \".\"},\n {\"jq\": ]", "line 2"),
+            ("- jq: .\n- js: |\n    () => (m) => {\n      m.a = ;\n    }", "rule 2 (js): "),
+        ] {
+            let why = of(text).unwrap_err();
+            assert!(why.contains("--rules `") && why.contains(place), "{why}");
+        }
+        assert!(load(&["--source", "http://s", "--rules", "/none"]).unwrap_err().contains("/none"));
     }
 
     #[test]

@@ -1,13 +1,9 @@
 //! What the target can do.
 
-use cluster::{Cluster, Flavour};
-use serde_json::Value;
+use cluster::{Cluster, ClusterError, Flavour};
 use transform::Target;
 
-use crate::{
-    MetadataError,
-    inventory::{Asked, ask},
-};
+use crate::MetadataError;
 
 /// The target as the rules see it, and what plugins it has.
 #[derive(Clone, Copy, Debug)]
@@ -23,16 +19,21 @@ pub(crate) async fn abilities(cluster: &Cluster) -> Result<Abilities, MetadataEr
     if info.flavour != Flavour::OpenSearch {
         return Err(MetadataError::NotOpenSearch(format!("Elasticsearch {}", info.version)));
     }
-    let asked = Asked { cluster, is_target: true };
-    let privilege = "cluster:monitor/nodes/info (cluster_monitor)";
-    let path = "/_cat/plugins?format=json&h=component";
-    let plugins = ask(asked, path, "plugins", privilege).await?.unwrap_or_default();
-    let has = |name: &str| {
-        let mut components = plugins.as_array().into_iter().flatten();
-        components.any(|plugin| plugin.get("component").and_then(Value::as_str) == Some(name))
-    };
-    let mut target = Target::opensearch(info.major, info.minor);
-    target.knn = has("opensearch-knn");
-    target.zstd = has("opensearch-custom-codecs");
-    Ok(Abilities { target, policies: has("opensearch-index-management") })
+    let plugins = cluster.plugins().await.map_err(|error| match error {
+        ClusterError::Status { url, status: status @ (401 | 403), body, .. } => {
+            MetadataError::Privilege {
+                url,
+                what: "plugins",
+                status,
+                body,
+                user: "the user of --target-auth",
+                privilege: "cluster:monitor/nodes/info (cluster_monitor)",
+            }
+        }
+        error => MetadataError::Target(error),
+    })?;
+    let target =
+        Target::opensearch(info.major, info.minor).with_plugins(plugins.iter().map(String::as_str));
+    let policies = plugins.iter().any(|plugin| plugin == "opensearch-index-management");
+    Ok(Abilities { target, policies })
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Difference, Inventory, Plan, State, equal};
+use crate::{Difference, Inventory, Plan, State, abreast, equal};
 
 /// What was found of an item.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,5 +36,5 @@ pub(crate) fn verify(plan: &Plan, target: &Inventory) -> Vec<Option<Verified>> {
             }
         })
     };
-    plan.items.iter().map(check).collect()
+    abreast::each(&plan.items, check)
 }

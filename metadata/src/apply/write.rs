@@ -61,7 +61,7 @@ impl<'w> Writer<'w> {
         let mut done = Done {
             outcome: Outcome::not_done("stopped before it"),
             changes: Vec::new(),
-            body: item.body.clone(),
+            body: item.body.open(),
             is_over: false,
         };
         if self.stopped.load(Ordering::Relaxed) || self.is_stopping() {
@@ -126,7 +126,8 @@ impl<'w> Writer<'w> {
         let is_ours = match item.kind {
             Kind::Index => {
                 let found = self.target.index_definitions(&item.name).await?.remove(&item.name);
-                let wanted = item.body.get("mappings").and_then(Value::as_object);
+                let body = item.body.open();
+                let wanted = body.get("mappings").and_then(Value::as_object);
                 let wanted = wanted.and_then(Origin::source_uuid_of);
                 let held = found.as_ref();
                 held.is_some_and(|held| Origin::source_uuid_of(&held.mappings) == wanted)
@@ -148,7 +149,8 @@ impl<'w> Writer<'w> {
                 what_to_do: "delete the target's index, or give --rename",
             }));
         }
-        if let Some(mappings @ Value::Object(_)) = item.body.get("mappings") {
+        let body = item.body.open();
+        if let Some(mappings @ Value::Object(_)) = body.get("mappings") {
             let reply = self.send(Method::PUT, path("_mapping"), mappings).await?;
             if !reply.is_success() {
                 let part = adapt::parts(&words(&reply), item.kind);

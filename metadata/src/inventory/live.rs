@@ -9,9 +9,9 @@ use crate::MetadataError;
 
 /// A cluster as it is asked: what is said of it when it doesn't answer.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'c> {
-    pub(crate) cluster: &'c Cluster,
-    pub(crate) is_target: bool,
+struct Asked<'c> {
+    cluster: &'c Cluster,
+    is_target: bool,
 }
 
 /// Something that a cluster is asked for.
@@ -191,22 +191,26 @@ async fn indices(
         let says = |key: &str| state.pointer("/metadata/indices")?.get(&name)?.get(key);
         let shards = says("routing_num_shards").and_then(Value::as_u64);
         let is_closed = says("state").and_then(Value::as_str) == Some("close");
+        let text = |name: &str| settings.get(name).and_then(Value::as_str).map(str::to_owned);
+        let uuid = text("index.uuid");
+        let routing_shards = match hides_routing_shards(version) {
+            true => text("index.number_of_shards").and_then(|shards| shards.parse().ok()),
+            false => shards.and_then(|shards| u32::try_from(shards).ok()),
+        };
         let body = [("settings", settings), ("mappings", mappings)]
             .into_iter()
             .map(|(key, value)| (key.to_owned(), Value::Object(value)));
-        let mut item = Item::new(Kind::Index, &name, body.collect());
-        item.routing_shards = match hides_routing_shards(version) {
-            true => number_of_shards(&item),
-            false => shards.and_then(|shards| u32::try_from(shards).ok()),
-        };
+        let mut item = Item::new(Kind::Index, &name, body.collect::<Map<_, _>>());
+        item.routing_shards = routing_shards;
         item.is_closed = is_closed;
-        item.uuid = uuid(&item);
+        item.uuid = uuid;
         items.push(item);
         of_indices.push((name, aliases));
     }
     // `_data_stream` has them too, but doesn't answer on a cluster that is read-only.
     let streams = object(state.pointer("/metadata/data_stream").cloned());
-    of_indices.extend(normal::stream_aliases(&streams));
+    let of_streams = object(streams.get("data_stream_aliases").cloned());
+    of_indices.extend(normal::stream_aliases(&of_streams));
     for (name, stream) in object(streams.get("data_stream").cloned()) {
         let body = normal::data_stream(&object(Some(stream)));
         items.push(Item::new(Kind::DataStream, name, body));
@@ -219,10 +223,6 @@ const ROUTING_SHARDS: &str = "Elasticsearch 5 and 6 don't show how many routing 
 
 fn hides_routing_shards(version: Version) -> bool {
     version.flavour == transform::Flavour::Elasticsearch && matches!(version.major, 5 | 6)
-}
-
-fn number_of_shards(item: &Item) -> Option<u32> {
-    item.body.get("settings")?.get("index.number_of_shards")?.as_str()?.parse().ok()
 }
 
 async fn policies(asked: Asked<'_>, items: &mut Vec<Item>) -> Result<(), MetadataError> {
@@ -261,11 +261,6 @@ async fn policies(asked: Asked<'_>, items: &mut Vec<Item>) -> Result<(), Metadat
     Ok(())
 }
 
-/// The index's UUID, from its settings.
-pub(super) fn uuid(item: &Item) -> Option<String> {
-    item.body.get("settings")?.get("index.uuid")?.as_str().map(str::to_owned)
-}
-
 fn object(value: Option<Value>) -> Map<String, Value> {
     match value {
         Some(Value::Object(object)) => object,
@@ -279,19 +274,9 @@ fn unclear(asked: Asked<'_>, what: &'static str, reason: impl ToString) -> Metad
 }
 
 impl Asked<'_> {
-    pub(crate) fn error(self, error: cluster::ClusterError) -> MetadataError {
+    fn error(self, error: cluster::ClusterError) -> MetadataError {
         if self.is_target { MetadataError::Target(error) } else { MetadataError::Source(error) }
     }
-}
-
-/// Asks for what any version may lack; `None`: it doesn't know it.
-pub(crate) async fn ask(
-    asked: Asked<'_>,
-    path: &'static str,
-    what: &'static str,
-    privilege: &'static str,
-) -> Result<Option<Value>, MetadataError> {
-    ask_for(asked, &Question { path, what, privilege, optional: true }).await
 }
 
 async fn ask_for(asked: Asked<'_>, question: &Question) -> Result<Option<Value>, MetadataError> {

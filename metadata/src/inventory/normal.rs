@@ -102,7 +102,8 @@ fn definition(of: &mut Map<String, Value>, version: Version) {
     }
     if let Some(Value::Object(mappings)) = of.get_mut("mappings")
         && is_typeless(version)
-        && let Some(inner) = only_type(mappings)
+        && let Some(name) = only_type(mappings)
+        && let Some(Value::Object(inner)) = mappings.remove(&name)
     {
         *mappings = inner;
     }
@@ -114,8 +115,8 @@ fn definition(of: &mut Map<String, Value>, version: Version) {
     }
 }
 
-/// The mapping inside a type that a version without types still stores.
-fn only_type(mappings: &Map<String, Value>) -> Option<Map<String, Value>> {
+/// The type that a version without types still stores around a mapping.
+fn only_type(mappings: &Map<String, Value>) -> Option<String> {
     const ROOT: [&str; 12] = [
         "properties",
         "dynamic",
@@ -131,10 +132,8 @@ fn only_type(mappings: &Map<String, Value>) -> Option<Map<String, Value>> {
         "_data_stream_timestamp",
     ];
     match mappings.iter().next() {
-        Some((name, Value::Object(inner)))
-            if mappings.len() == 1 && !ROOT.contains(&name.as_str()) =>
-        {
-            Some(inner.clone())
+        Some((name, Value::Object(_))) if mappings.len() == 1 && !ROOT.contains(&name.as_str()) => {
+            Some(name.clone())
         }
         _ => None,
     }
@@ -173,10 +172,9 @@ fn script(mut script: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// The aliases of data streams, which they have since Elasticsearch 7.14, out of the cluster's state.
-pub(super) fn stream_aliases(streams: &Map<String, Value>) -> Vec<(String, Map<String, Value>)> {
-    let aliases = streams.get("data_stream_aliases").and_then(Value::as_object);
+pub(super) fn stream_aliases(aliases: &Map<String, Value>) -> Vec<(String, Map<String, Value>)> {
     let mut found = Vec::new();
-    for (alias, of) in aliases.into_iter().flatten() {
+    for (alias, of) in aliases {
         let of = of.get("data_streams").and_then(Value::as_array);
         for stream in of.into_iter().flatten().filter_map(Value::as_str) {
             let says = Map::from_iter([(alias.clone(), Value::Object(Map::new()))]);

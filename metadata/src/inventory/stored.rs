@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use snapshot::{GlobalMetadata, IndexMetadata, Repository, Snapshot};
 use transform::Version;
 
-use super::{Inventory, Item, Kind, SCRIPT_INDEX, Side, aliases, has_script_index, normal};
+use super::{Body, Inventory, Item, Kind, SCRIPT_INDEX, Side, aliases, has_script_index, normal};
 use crate::MetadataError;
 
 /// Indices whose definitions are read at the same time.
@@ -37,8 +37,7 @@ pub async fn stored(
         notes.push("the snapshot has no global state: nothing but indices and aliases".into());
     } else {
         let global = snapshot.global().await?;
-        let streams = global.all.get("data_stream").cloned().unwrap_or_default();
-        of_streams = normal::stream_aliases(&object(streams));
+        of_streams = normal::stream_aliases(&global.data_stream_aliases);
         add(global, version, &mut items);
     }
     if let Some(why) = incomplete(snapshot) {
@@ -82,40 +81,30 @@ fn incomplete(snapshot: &Snapshot) -> Option<String> {
 }
 
 fn add(global: GlobalMetadata, version: Version, items: &mut Vec<Item>) {
-    let GlobalMetadata {
-        templates,
-        component_templates,
-        index_templates,
-        data_streams,
-        pipelines,
-        all,
-        ..
-    } = global;
     let templates = [
-        (Kind::LegacyTemplate, templates),
-        (Kind::IndexTemplate, index_templates),
-        (Kind::ComponentTemplate, component_templates),
+        (Kind::LegacyTemplate, global.templates),
+        (Kind::IndexTemplate, global.index_templates),
+        (Kind::ComponentTemplate, global.component_templates),
     ];
     for (kind, of_kind) in templates {
         for (name, body) in of_kind {
-            items.push(Item::new(kind, name, normal::template(object(body), version)));
+            items.push(Item::new(kind, name, Body::Template(body, version)));
         }
     }
-    for (name, body) in pipelines {
-        let mut body = object(body);
+    for (name, body) in global.pipelines {
+        let mut body = object(body.value());
         normal::dated(&mut body);
         items.push(Item::new(Kind::Pipeline, name, body));
     }
-    for (name, stream) in data_streams {
+    for (name, stream) in global.data_streams {
         items.push(Item::new(Kind::DataStream, name, normal::data_stream(&object(stream))));
     }
-    let scripts = object(all.get("stored_scripts").cloned().unwrap_or_default());
-    for (name, script) in normal::scripts(scripts) {
+    let scripts = global.scripts.into_iter().map(|(name, script)| (name, script.value()));
+    for (name, script) in normal::scripts(scripts.collect()) {
         items.push(Item::new(Kind::Script, name, object(script)));
     }
-    let policies = all.get("index_lifecycle").and_then(|of| of.get("policies"));
-    for (name, policy) in policies.and_then(Value::as_object).into_iter().flatten() {
-        let policy = policy.get("policy").cloned().unwrap_or_default();
+    for (name, policy) in global.lifecycle_policies {
+        let policy = policy.value().get("policy").cloned().unwrap_or_default();
         let body = Map::from_iter([("policy".to_owned(), policy)]);
         items.push(Item::new(Kind::LifecyclePolicy, name, body));
     }
@@ -127,7 +116,7 @@ fn of_index(index: IndexMetadata, version: Version) -> Item {
     let body = [("settings", settings), ("mappings", mappings)]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), Value::Object(value)));
-    let mut item = Item::new(Kind::Index, index.name, body.collect());
+    let mut item = Item::new(Kind::Index, index.name, body.collect::<Map<_, _>>());
     item.uuid = Some(index.uuid);
     item.routing_shards = index.routing_num_shards;
     item.is_closed = !index.is_open;

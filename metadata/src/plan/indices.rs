@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use transform::{Target, Version};
 
 use super::{Change, Planned, State, wanted};
-use crate::{Item, Kind, Settings, rules};
+use crate::{Item, Kind, Packed, Settings, rules};
 
 /// One index, or one for each type.
 pub(super) fn plan(
@@ -16,8 +16,12 @@ pub(super) fn plan(
     settings: &Settings,
 ) -> Vec<Planned> {
     let many_types = wanted::many_types(settings);
-    let before = Value::Object(item.body.clone());
-    let made = rules::indices(item, source, target, many_types);
+    let body = match item.body.open() {
+        Ok(body) => body,
+        Err(why) => return vec![wanted::unclear(item, &why)],
+    };
+    let made = rules::indices(item, &body, source, target, many_types);
+    let before = Value::Object(body);
     made.into_iter()
         .map(|index| {
             let mut planned = Planned::new(Kind::Index, &index.name, State::Create);
@@ -40,7 +44,7 @@ pub(super) fn plan(
             // By the name that a person knows, which is the source's.
             planned.changes.extend(otherwise(&item.name, &mut body, settings));
             planned.changes.extend(wanted::files(&body));
-            planned.body = body;
+            planned.body = Packed::from(&body);
             wanted::refuse(&mut planned, index.refused, settings);
             planned
         })
@@ -96,7 +100,11 @@ pub(super) fn alias(
     let mut planned = Planned::new(Kind::Alias, &item.name, State::Create);
     let mut body = Map::new();
     let mut streams = Vec::new();
-    for (index, says) in &item.body {
+    let of_indices = match item.body.open() {
+        Ok(body) => body,
+        Err(why) => return wanted::unclear(item, &why),
+    };
+    for (index, says) in &of_indices {
         let Some(places) = places.get(index.as_str()) else {
             streams.push(index.as_str());
             continue;
@@ -138,7 +146,7 @@ pub(super) fn alias(
         planned.state = State::Skipped("none of its indices is moved".into());
         planned.changes.clear();
     }
-    planned.body = Value::Object(body);
+    planned.body = Packed::from(&Value::Object(body));
     let refused = std::mem::take(&mut planned.unsupported);
     if planned.state == State::Create {
         wanted::refuse(&mut planned, refused, settings);
@@ -183,7 +191,7 @@ mod tests {
         let (source, target) = (Version::elasticsearch(2, 4), Target::opensearch(2, 19));
         let planned = plan(&index("i", json!({})), source, target, &settings);
         let expected = json!({"index.number_of_shards": "5", "index.number_of_replicas": "3"});
-        assert_eq!(planned[0].body["settings"], expected);
+        assert_eq!(planned[0].body.open()["settings"], expected);
     }
 
     #[test]
@@ -195,7 +203,7 @@ mod tests {
             BTreeMap::from([("i", vec!["i-x".to_owned(), "i-y".to_owned()]), ("gone", Vec::new())]);
         let planned = alias(&item, &places, source, target, &settings());
         assert_eq!(planned.state, State::Create);
-        assert_eq!(planned.body, json!({"i-x": {"routing": "r"}, "i-y": {"routing": "r"}}));
+        assert_eq!(planned.body.open(), json!({"i-x": {"routing": "r"}, "i-y": {"routing": "r"}}));
         let paths: Vec<&str> = planned.changes.iter().map(|change| &change.path[..]).collect();
         assert_eq!(paths, ["gone", "i.is_write_index"]);
         let nowhere = BTreeMap::from([("i", Vec::new()), ("gone", Vec::new())]);

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::Planned;
-use crate::{Kind, rules};
+use crate::{Kind, Packed, rules};
 
 const NAME: &str = "index.lifecycle.name";
 
@@ -18,47 +18,70 @@ pub(super) fn attach(items: &mut [Planned]) {
         .collect();
     let mut found: BTreeMap<String, (Vec<String>, u32)> = BTreeMap::new();
     for template in of_kind(Kind::LegacyTemplate).chain(of_kind(Kind::IndexTemplate)) {
-        let composed = template.body.get("composed_of").and_then(Value::as_array);
-        let composed = composed.into_iter().flatten().filter_map(Value::as_str);
+        if parts.is_empty() && named(template).is_none() {
+            continue;
+        }
+        let says = Says::of(template);
         // What a template says wins over its parts, and a part over those before it.
-        let policy =
-            named(template).or_else(|| composed.rev().find_map(|part| parts.get(part).copied()));
+        let composed = says.composed_of.iter().rev();
+        let policy = named(template)
+            .or_else(|| composed.into_iter().find_map(|part| parts.get(part.as_str()).copied()));
         let Some(policy) = policy else { continue };
         let (patterns, priority) = found.entry(policy.to_owned()).or_default();
-        patterns.extend(patterns_of(template));
-        *priority = priority_of(template).max(*priority);
+        *priority = says.priority.or(says.order).unwrap_or(0).max(*priority);
+        patterns.extend(says.index_patterns.into_iter().flat_map(Patterns::all));
     }
     let policies = items.iter_mut().filter(|item| item.kind == Kind::LifecyclePolicy);
     for policy in policies.filter(|policy| !policy.body.is_null()) {
         if let Some((patterns, priority)) = found.get(&policy.name) {
-            rules::manage_new(&mut policy.body, patterns, *priority);
+            let mut body = policy.body.open();
+            rules::manage_new(&mut body, patterns, *priority);
+            policy.body = Packed::from(&body);
         }
     }
 }
 
 /// The policy that a template names.
 fn named(template: &Planned) -> Option<&str> {
-    template.deferred.get(NAME).and_then(Value::as_str)
+    template.deferred.get(NAME).and_then(serde_json::Value::as_str)
 }
 
-fn patterns_of(template: &Planned) -> Vec<String> {
-    match template.body.get("index_patterns") {
-        Some(Value::Array(patterns)) => {
-            patterns.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
-        Some(Value::String(pattern)) => vec![pattern.clone()],
-        _ => Vec::new(),
+/// What a template says of what is made of it; the rest is passed over.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Says {
+    index_patterns: Option<Patterns>,
+    composed_of: Vec<String>,
+    priority: Option<u32>,
+    order: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Patterns {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Says {
+    fn of(template: &Planned) -> Self {
+        // What isn't as a template should be says nothing of policies; the target will refuse it.
+        serde_json::from_str(template.body.text()).unwrap_or_default()
     }
 }
 
-fn priority_of(template: &Planned) -> u32 {
-    let says = template.body.get("priority").or_else(|| template.body.get("order"));
-    says.and_then(Value::as_u64).and_then(|priority| u32::try_from(priority).ok()).unwrap_or(0)
+impl Patterns {
+    fn all(self) -> Vec<String> {
+        match self {
+            Self::One(pattern) => vec![pattern],
+            Self::Several(patterns) => patterns,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
+    use serde_json::{Map, Value, json};
 
     use super::*;
     use crate::State;
@@ -67,7 +90,7 @@ mod tests {
         let mut planned = Planned::new(kind, name, State::Create);
         let deferred = policy.map(|policy| (NAME.to_owned(), json!(policy)));
         planned.deferred = Map::from_iter(deferred);
-        planned.body = body;
+        planned.body = Packed::from(&body);
         planned
     }
 
@@ -83,7 +106,7 @@ mod tests {
             planned(Kind::LifecyclePolicy, "weekly", None, json!({"policy": {}})),
         ];
         attach(&mut items);
-        let templates = &items[4].body["policy"]["ism_template"];
+        let templates = &items[4].body.open()["policy"]["ism_template"];
         assert_eq!(*templates, json!([{"index_patterns": ["c*", "a*", "b*"], "priority": 5}]));
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use transform::{ManyTypes, Target, Version};
 
 use super::{Change, Planned, State, change};
-use crate::{Item, Kind, Refusal, Settings, Types, rules, target::Abilities};
+use crate::{Item, Kind, Packed, Refusal, Settings, Types, rules, target::Abilities};
 
 const REPLICAS: &str = "index.number_of_replicas";
 const ACCEPT: &str = "--accept-refused makes it without";
@@ -15,8 +15,12 @@ pub(super) fn plan(
     abilities: Abilities,
     settings: &Settings,
 ) -> Planned {
-    let made = rules::make(item, source, abilities.target, many_types(settings));
-    let before = Value::Object(item.body.clone());
+    let source_body = match item.body.open() {
+        Ok(body) => body,
+        Err(why) => return unclear(item, &why),
+    };
+    let made = rules::make(item, &source_body, source, abilities.target, many_types(settings));
+    let before = Value::Object(source_body);
     let mut body = made.body;
     let mut planned = Planned::new(item.kind, &item.name, State::Create);
     planned.changes = made.changes.iter().map(|one| Change::of(one, &before, &body)).collect();
@@ -32,7 +36,7 @@ pub(super) fn plan(
         planned.changes.extend(zones(of, settings.awareness_attributes));
     }
     planned.changes.extend(files(&body));
-    planned.body = body;
+    planned.body = Packed::from(&body);
     planned.state = match item.kind {
         Kind::LifecyclePolicy | Kind::IsmPolicy if !abilities.policies => State::Unsupported(
             "the target has no lifecycle policies: it lacks the plugin opensearch-index-management"
@@ -43,6 +47,12 @@ pub(super) fn plan(
     };
     refuse(&mut planned, made.refused, settings);
     planned
+}
+
+/// What a snapshot has of an item can't be understood.
+pub(super) fn unclear(item: &Item, why: &str) -> Planned {
+    let state = State::Unsupported(format!("the source's own can't be understood: {why}"));
+    Planned::new(item.kind, &item.name, state)
 }
 
 pub(super) fn many_types(settings: &Settings) -> ManyTypes {

@@ -153,6 +153,9 @@ pub struct Flags {
     /// An index of several types becomes: `split`, one index a type; `union`, one index
     #[arg(long, value_name = "HOW")]
     pub types: Option<Types>,
+    /// Rules in jq or JavaScript that each item goes through last, YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// Make items although the target can't have parts of them
     #[arg(long)]
     pub accept_refused: bool,

@@ -77,6 +77,7 @@ pub(crate) async fn fill(server: &Server, name: &'static str) {
     let opensearch = name.starts_with("opensearch");
     let dialect = Dialect { opensearch, version: (info.major, info.minor), name };
     scripts_and_pipelines(&cluster, dialect).await;
+    elders(&cluster, dialect).await;
     templates(&cluster, dialect).await;
     indices(&cluster, dialect).await;
     if opensearch {
@@ -103,6 +104,15 @@ async fn scripts_and_pipelines(cluster: &Cluster, dialect: Dialect) {
     if dialect.name == "es-6.8" {
         let phases = json!({"hot": {"actions": {"rollover": {"max_size": "1gb"}}}});
         put(cluster, "/_ilm/policy/weekly", json!({"policy": {"phases": phases}})).await;
+    }
+}
+
+/// Indices that are older than the templates that fit them, so that they have nothing of these.
+async fn elders(cluster: &Cluster, dialect: Dialect) {
+    let mapping = dialect.mappings(json!({"properties": {"first": dialect.text()}}));
+    put(cluster, "/old-0", json!({"mappings": mapping.clone()})).await;
+    if dialect.has_composable_templates() {
+        put(cluster, "/new-0", json!({ "mappings": mapping })).await;
     }
 }
 
