@@ -252,12 +252,14 @@ fn judge(
 
 #[cfg(test)]
 mod tests {
+    use rules::Handed;
     use serde_json::json;
 
     use super::*;
 
     fn rewriter(rules: &serde_json::Value) -> Rewriter {
-        let rules = Rules::parse(&rules.to_string(), &mut |name| Err(name.into())).unwrap();
+        let rules =
+            Rules::parse(&rules.to_string(), Handed::List, &mut |name| Err(name.into())).unwrap();
         Rewriter::new(Arc::new(rules), "i", None, source::Limits::default())
     }
 

@@ -129,7 +129,7 @@ async fn prepare(
     };
     let coordinator = Coordinator::new(coordinating, settings.run.clone(), settings.lease.clone())?;
     let how = How {
-        target: target_of(target.info()),
+        target: target_of(&target).await?,
         types: settings.types,
         versioning: settings.versioning,
         recovery_source: settings.recovery_source,

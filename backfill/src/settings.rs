@@ -3,10 +3,10 @@
 mod flags;
 mod run;
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use codec::source;
-use rules::Rules;
+use rules::{Handed, Rules};
 use settings::{Size, layered, refuse};
 use snapshot::{Location, Settings as RepositorySettings};
 
@@ -87,23 +87,15 @@ impl ReadSettings {
             settings.source.output = bytes;
         }
         if let Some(path) = &flags.rules {
-            settings.rules = Some(Arc::new(rules(path)?));
+            let rules = Rules::load(path, Handed::List);
+            let rules = rules.map_err(|e| refuse("rules", &path.display().to_string(), e))?;
+            settings.rules = Some(Arc::new(rules));
         }
         if let Some(level) = &flags.log_level {
             settings.log_level.clone_from(level);
         }
         Ok(settings)
     }
-}
-
-/// Reads rules; the files that they name are beside theirs.
-fn rules(path: &Path) -> Result<Rules, BadSettings> {
-    let wrong = |why: String| refuse("rules", &path.display().to_string(), why);
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut read =
-        |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
-    Rules::parse(&text, &mut read).map_err(|error| wrong(error.to_string()))
 }
 
 #[cfg(test)]

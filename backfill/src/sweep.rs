@@ -134,7 +134,7 @@ impl Index<'_> {
             self.swept.unresolved += 1;
             return Ok(());
         };
-        let mut scan = self.target.scan(self.index, PAGE).await?;
+        let mut scan = self.target.scan_numbers(self.index, PAGE).await?;
         loop {
             let page = scan.next_page().await?;
             if page.is_empty() {

@@ -272,15 +272,24 @@ fn refused(index: &TargetIndex, reply: &cluster::Reply) -> TargetError {
     TargetError::Refused { index, status, body }
 }
 
-/// The target as the rules see it.
-pub(crate) fn target_of(info: &cluster::Info) -> Target {
+/// The target as the rules see it, with the plugins that it shows.
+pub(crate) async fn target_of(cluster: &Cluster) -> Result<Target, ClusterError> {
+    let info = cluster.info();
     let version = match info.flavour {
         cluster::Flavour::OpenSearch => transform::Version::opensearch(info.major, info.minor),
         cluster::Flavour::Elasticsearch => {
             transform::Version::elasticsearch(info.major, info.minor)
         }
     };
-    Target { version, knn: false, zstd: false }
+    let target = Target { version, knn: false, zstd: false };
+    match cluster.plugins().await {
+        Ok(plugins) => Ok(target.with_plugins(plugins.iter().map(String::as_str))),
+        Err(error) if matches!(error.status(), Some(401 | 403)) => {
+            tracing::warn!(%error, "the target's plugins can't be seen: taken to have none");
+            Ok(target)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Where an index goes, or every reason why it can't.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
 
 use backfill::{ReadSettings, RunSettings, read, run};
 use cluster::{Cluster, Method, Request};
-use rules::Rules;
+use rules::{Handed, Rules};
 use serde_json::{Value, json};
 use snapshot::Location;
 use telemetry::Shutdown;
@@ -67,7 +67,7 @@ async fn a_backfill_goes_through_rules() {
         }"},
     ]);
     let parse = |rules: &Value| {
-        let rules = Rules::parse(&rules.to_string(), &mut |name| Err(name.into()));
+        let rules = Rules::parse(&rules.to_string(), Handed::List, &mut |name| Err(name.into()));
         Some(Arc::new(rules.unwrap()))
     };
     source.rules = parse(&rules);

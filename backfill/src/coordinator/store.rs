@@ -156,7 +156,7 @@ impl Store {
             let failure = match timeout_at(limit, self.cluster.send(request.clone())).await {
                 Ok(Ok(reply)) if reply.is_success() => {
                     let answer: Answer = serde_json::from_slice(&reply.body)
-                        .map_err(|e| self.not_understood(&path, e))?;
+                        .map_err(|e| self.cluster.answer_error(&path, e))?;
                     let (seq_no, primary_term) = (answer._seq_no, answer._primary_term);
                     return Ok(Some(Version { seq_no, primary_term }));
                 }
@@ -232,7 +232,7 @@ impl Store {
         let request = Request::json(Method::POST, path.clone(), body.to_string());
         let reply = self.cluster.find(request).await?;
         let reply = reply.ok_or_else(|| CoordinatorError::NoRun { index: self.index.clone() })?;
-        Ok(parse(&reply.body).map_err(|e| self.not_understood(&path, e))?)
+        Ok(parse(&reply.body).map_err(|e| self.cluster.answer_error(&path, e))?)
     }
 
     pub(super) async fn refresh(&self) -> Result<(), ClusterError> {
@@ -251,14 +251,6 @@ impl Store {
             path: if path.is_empty() { format!("/{}", self.index) } else { path },
             status: reply.status,
             body: reply.excerpt(),
-        }
-    }
-
-    fn not_understood(&self, path: &str, reason: impl ToString) -> ClusterError {
-        ClusterError::Answer {
-            url: self.cluster.url().to_owned(),
-            path: path.to_owned(),
-            reason: reason.to_string(),
         }
     }
 
