@@ -30,6 +30,8 @@ pub(crate) struct Captured {
     pub(crate) ended: Nanos,
     /// The journal's records it was rebuilt from.
     pub(crate) claims: Claims,
+    /// It has no answer yet, but may get one: the next run has to read it again.
+    pub(crate) awaited: bool,
     /// Captured bytes that it holds.
     pub(crate) weight: usize,
 }
@@ -67,8 +69,13 @@ impl Captured {
 
     /// Names the exchange in ledgers and logs: `connection:number`.
     pub(crate) fn id(&self) -> String {
-        format!("{}:{}", self.connection, self.number)
+        name(&self.connection, self.number)
     }
+}
+
+/// What an exchange is called, in every run and by every replayer.
+pub(crate) fn name(connection: &str, number: u64) -> String {
+    format!("{connection}:{number}")
 }
 
 /// `HTTP/1.0` or `HTTP/1.1`.

@@ -9,27 +9,27 @@ use std::{
 };
 
 use codec::record::{Kind, Nanos, Record};
+use converge::order::ExchangeKey;
 
 use crate::{
-    numbering::{Arrival, Numbering},
+    numbering::{Arrival, Missing, Numbering},
     offsets::{Offsets, Place},
     stream::{Event, Outside, Stream},
 };
 
 /// Records that never came: what happened in them is not known.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Gap {
-    pub connection: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) connection: String,
     /// Numbers of the first and the last record that are missing.
-    pub first: u64,
-    pub last: u64,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
 }
 
 /// What is counted while connections are rebuilt.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) duplicates: u64,
-    pub(crate) gaps: Vec<Gap>,
     /// Bytes that exchanges have taken.
     pub(crate) bytes: u64,
 }
@@ -51,8 +51,12 @@ pub(crate) struct Connections {
 struct Connection {
     numbering: Numbering<(Record, Place)>,
     /// `None` before its first record and after its last.
-    stream: Option<Stream>,
+    stream: Option<Box<Stream>>,
     last_heard: Nanos,
+    /// The last of its records that came.
+    partition: i32,
+    /// The proxy that it goes through.
+    node: Arc<str>,
     /// A record before this one was lost: what it belonged to can't be told.
     after_gap: bool,
 }
@@ -71,11 +75,11 @@ impl Connections {
         }
     }
 
-    /// Takes a record that isn't a heartbeat.
+    /// Takes a record that isn't a heartbeat. `scattered`: those of its connection come in any order.
     pub(crate) fn take(
         &mut self,
         record: Record,
-        place: Place,
+        (place, scattered): (Place, bool),
         offsets: &Offsets,
         next_key: &mut u64,
     ) -> Vec<Event> {
@@ -88,13 +92,16 @@ impl Connections {
             None => Arc::from(record.connection.as_str()),
         };
         let connection = self.all.entry(Arc::clone(&name)).or_insert_with(Connection::new);
+        connection.partition = place.partition;
         let number = record.number;
-        match connection.numbering.take(number, (record, place)) {
+        match connection.numbering.take(number, (record, place), scattered) {
             Arrival::Duplicate => self.seen.duplicates += 1,
             Arrival::Early { first } => {
                 if first {
                     self.missing.push_back((self.records, name));
                 }
+                // The next run must read it again if this one ends before its turn.
+                offsets.hold(place);
             }
             Arrival::Next((record, place)) => {
                 self.feed(&name, record, place, &mut outside);
@@ -107,8 +114,14 @@ impl Connections {
         events
     }
 
-    /// Nothing more comes: gives up what is missing and what is open.
-    pub(crate) fn end(&mut self, offsets: &Offsets, next_key: &mut u64) -> Vec<Event> {
+    /// Nothing more comes: gives up what is missing and what is open. What `goes_on` says may still be answered, by
+    /// the proxy of its connection and when that was last heard of, keeps its claims: the next run finds the answer.
+    pub(crate) fn end(
+        &mut self,
+        offsets: &Offsets,
+        next_key: &mut u64,
+        goes_on: impl Fn(&str, Nanos) -> bool,
+    ) -> Vec<Event> {
         let mut events = Vec::new();
         let mut taken = 0;
         let mut outside = Outside { offsets, next_key, events: &mut events, taken: &mut taken };
@@ -116,7 +129,11 @@ impl Connections {
         for connection in self.all.values_mut() {
             let at = connection.last_heard;
             if let Some(stream) = &mut connection.stream {
+                let before = outside.events.len();
                 stream.close(at, &mut outside);
+                if goes_on(&connection.node, at) {
+                    outside.events.iter_mut().skip(before).for_each(await_answer);
+                }
             }
         }
         self.seen.bytes += taken;
@@ -143,19 +160,39 @@ impl Connections {
         events
     }
 
+    /// Forgets the connections of partitions that another replayer reads; gives what was open, with its weight.
+    pub(crate) fn forget(&mut self, partitions: &[i32]) -> Vec<(ExchangeKey, usize)> {
+        let mut open = Vec::new();
+        self.all.retain(|_, connection| {
+            let goes = partitions.contains(&connection.partition);
+            if let Some(stream) = connection.stream.as_mut().filter(|_| goes) {
+                open.extend(stream.forget());
+            }
+            !goes
+        });
+        // Should they come back, they are other ones.
+        let all = &self.all;
+        self.missing.retain(|(_, name)| all.contains_key(name));
+        self.ended.retain(|(_, name)| all.contains_key(name));
+        open
+    }
+
     fn feed(&mut self, name: &Arc<str>, record: Record, place: Place, outside: &mut Outside<'_>) {
         let Some(connection) = self.all.get_mut(name) else { return };
         let prior = u64::from(record.prior_requests);
         let stream = match &mut connection.stream {
             Some(stream) => stream,
-            None => connection.stream.insert(Stream::new(
+            None => connection.stream.insert(Box::new(Stream::new(
                 Arc::clone(name),
                 prior,
                 record.unterminated_read || connection.after_gap,
                 self.body_limit,
-            )),
+            ))),
         };
         connection.after_gap = false;
+        if *connection.node != record.node {
+            connection.node = Arc::from(record.node.as_str());
+        }
         for observation in record.observations {
             let at = observation.at;
             connection.last_heard = connection.last_heard.max(at);
@@ -189,6 +226,7 @@ impl Connections {
             self.all.get_mut(name).and_then(|connection| connection.numbering.next())
         {
             self.feed(name, record, place, outside);
+            outside.offsets.let_go(place);
         }
     }
 
@@ -200,13 +238,22 @@ impl Connections {
                 return;
             }
             while let Some(connection) = self.all.get_mut(&name) {
-                let Some((first, last)) = connection.numbering.give_up() else { break };
-                self.seen.gaps.push(Gap { connection: name.to_string(), first, last });
+                let behind = connection.numbering.first_early().map(|(record, place)| {
+                    (record.observations.first().map_or(0, |seen| seen.at), *place)
+                });
+                let (Some((at, place)), Some(missing)) = (behind, connection.numbering.give_up())
+                else {
+                    break;
+                };
+                connection.after_gap = missing != Missing::Before;
+                if let Missing::Lost(first, last) = missing {
+                    let gap = Gap { connection: name.to_string(), first, last };
+                    outside.events.push(Event::Gap { gap, at, place });
+                }
                 if let Some(stream) = &mut connection.stream {
                     stream.close(connection.last_heard, outside);
                 }
                 connection.stream = None;
-                connection.after_gap = true;
                 self.feed_waiting(&name, outside);
             }
         }
@@ -225,7 +272,24 @@ impl Connections {
 
 impl Connection {
     fn new() -> Self {
-        Self { numbering: Numbering::default(), stream: None, last_heard: 0, after_gap: false }
+        Self {
+            numbering: Numbering::default(),
+            stream: None,
+            last_heard: 0,
+            partition: 0,
+            node: Arc::from(""),
+            after_gap: false,
+        }
+    }
+}
+
+/// Keeps the claims of what has no answer.
+fn await_answer(event: &mut Event) {
+    match event {
+        Event::Closed(captured) => captured.awaited = captured.response.is_none(),
+        // Claims that are dropped are kept.
+        Event::Cancelled { claims, .. } => drop(std::mem::take(claims)),
+        _ => {}
     }
 }
 

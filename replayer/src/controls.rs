@@ -4,18 +4,18 @@
 //! and after, and what each kind needs to have the same effect on the target.
 
 use cluster::{ClusterError, Repeat, Request};
-use converge::{Control, ControlKind, Exchange, Scope};
+use converge::{Control, ControlKind, Doubt, DoubtKind, DoubtReason, Exchange, Scope};
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 
 use crate::{
     captured::Captured,
     context::Context,
-    exchange::Deed,
-    indices::IndexError,
+    exchange::{BY_RULE, Deed},
+    indices::{IndexError, Prepared},
     ledger::{Note, State},
     message,
     metrics::Metrics,
+    rules::{Kept, Ruled},
     sender::Answers,
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn send(
 ) -> Result<Deed, ClusterError> {
     let id = captured.id();
     let path = String::from_utf8_lossy(&exchange.target).into_owned();
-    let intended = match context.ledger.state(&id) {
+    let intended = match context.ledger.state(&id).await? {
         State::Done => {
             Metrics::count(&context.metrics.controls, "done before");
             return Ok(Deed { notes: json!({"control": "done before"}), ..Deed::default() });
@@ -51,32 +51,49 @@ pub(crate) async fn send(
     }
     context.ledger.note(&id, note.clone()).await?;
 
-    let sent_at = Instant::now();
     let mut answers = Answers::default();
     let done = act(context, captured, exchange, control, &path, &note, &mut answers).await?;
     for named in &control.deletes {
         context.indices.remember_deletion(named.clone(), captured.ended);
     }
     let status = answers.all().last().map_or(0, |reply| reply.status);
-    let (result, failed) = match done {
+    let (result, done) = match done {
         Done::Well(sent) => ("sent", (sent, None)),
         Done::Needless(why) => (why, (None, None)),
         Done::Refused(sent, why) => ("refused", (sent, Some(format!("{}: {why}", note.request)))),
     };
+    let (sent, failed) = done;
+    let (mut doubts, mut notes) = (Vec::new(), json!({"control": result}));
+    let failed = match failed {
+        // The target's index has changed in another order, or is a younger one: it gets what the source's has.
+        Some(why) if context.source.is_some() && is_of_indices(control) => {
+            notes["refused"] = why.into();
+            let kind = DoubtKind::Definition { scope: control.scope.clone(), deletes: false };
+            doubts.push(Doubt { kind, reason: DoubtReason::RefusedByTarget });
+            None
+        }
+        failed => failed,
+    };
     Metrics::count(&context.metrics.controls, result);
-    if failed.1.is_none() {
+    if failed.is_none() && doubts.is_empty() {
         note.status = Some(status);
         context.ledger.note(&id, note).await?;
     }
     Ok(Deed {
         deletes: Vec::new(),
-        sent_at: failed.0.is_some().then_some(sent_at),
-        sent: failed.0,
+        latency: None,
+        sent,
         answers,
-        failed: failed.1.into_iter().collect(),
-        notes: json!({"control": result}),
-        doubts: Vec::new(),
+        failed: failed.into_iter().collect(),
+        notes,
+        doubts,
     })
+}
+
+/// Whether all that a control request is about are indices that keep being there, and their aliases.
+fn is_of_indices(control: &Control) -> bool {
+    let indices = matches!(&control.scope, Scope::Indices(names) if !names.is_empty());
+    indices && control.deletes.is_empty() && control.kind != ControlKind::PutDataStream
 }
 
 /// How a control request ended.
@@ -97,8 +114,8 @@ async fn act(
     note: &Note,
     answers: &mut Answers,
 ) -> Result<Done, ClusterError> {
-    let as_it_was =
-        |body| message::as_captured(&captured.request.method_bytes, exchange, path, body);
+    let (version, method) = (context.source_version, &captured.request.method_bytes);
+    let as_it_was = |body| message::as_captured(version, method, exchange, path, body);
     let request = match control.kind {
         ControlKind::CreateIndex => {
             let Some(index) = &control.created else { return Ok(Done::Needless("no index named")) };
@@ -117,15 +134,21 @@ async fn act(
             Request::new(cluster::Method::DELETE, format!("/{}", names.join(",")))
         }
         ControlKind::PutMapping => {
-            prepare(context, &control.scope, captured.ended).await;
+            if !prepare(context, &control.scope, captured.ended).await {
+                return Ok(Done::Needless("superseded"));
+            }
             let (mapping, _) = transform::mapping_body(&object(&exchange.body));
             if mapping.is_empty() {
                 return Ok(Done::Needless("nothing of it is for the target"));
             }
-            as_it_was(Value::Object(mapping).to_string().into())
+            let path = mapping_path(path);
+            let body = Value::Object(mapping).to_string().into();
+            message::as_captured(version, method, exchange, &path, body)
         }
         ControlKind::PutSettings => {
-            prepare(context, &control.scope, captured.ended).await;
+            if !prepare(context, &control.scope, captured.ended).await {
+                return Ok(Done::Needless("superseded"));
+            }
             match transform::settings_body(&object(&exchange.body)).0 {
                 Some(body) => as_it_was(Value::Object(body).to_string().into()),
                 None => return Ok(Done::Needless("nothing of it is for the target")),
@@ -155,6 +178,11 @@ async fn act(
         | ControlKind::DeleteScript
         | ControlKind::PutDataStream
         | ControlKind::DeleteDataStream => as_it_was(exchange.body.clone()),
+    };
+    let request = match context.transforms.apply(request, Some(exchange), Kept::Path).await {
+        Ruled::Send(request) => request,
+        Ruled::Dropped => return Ok(Done::Needless(BY_RULE)),
+        Ruled::Failed(why) => return Ok(Done::Refused(None, why)),
     };
     // All of these have the same effect when they are sent twice, but for a deletion and a rollover; and
     // those name what they delete or make.
@@ -212,17 +240,40 @@ fn created(made: Result<(), IndexError>) -> Result<Done, ClusterError> {
 }
 
 /// Makes sure of indices that a request is about, since the source had them. Patterns find what is there; and
-/// where an index can't be made, the request's own answer says it best.
-async fn prepare(context: &Context, scope: &Scope, answered: u64) {
-    let Scope::Indices(names) = scope else { return };
+/// where an index can't be made, the request's own answer says it best. `false`: the only index that it is about is
+/// another one by now, which came to be with what its own requests said.
+async fn prepare(context: &Context, scope: &Scope, answered: u64) -> bool {
+    let Scope::Indices(names) = scope else { return true };
+    let mut superseded = false;
     for name in names.iter().filter(|name| !name.contains('*')) {
         let known = match &context.source {
             Some(source) => source.uuid(name).is_some(),
             None => false,
         };
-        if known && let Err(error) = context.indices.prepare(name, answered).await {
-            tracing::warn!(index = name, %error, "cannot prepare the index of a control request");
+        if !known {
+            continue;
         }
+        match context.indices.prepare(name, answered).await {
+            Ok(Prepared::Ready) => {}
+            Ok(Prepared::Superseded | Prepared::Younger) => superseded = true,
+            Err(error) => {
+                tracing::warn!(index = name, %error, "cannot prepare the index of a control request");
+            }
+        }
+    }
+    !superseded || names.len() > 1
+}
+
+/// `/index/_mapping` for all the forms that a path has with a type in it.
+fn mapping_path(path: &str) -> String {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let index = if first.starts_with("_mapping") { "_all" } else { first };
+    let known = |pair: &&str| !pair.starts_with("include_type_name") && !pair.is_empty();
+    let query: Vec<&str> = query.split('&').filter(known).collect();
+    match query.is_empty() {
+        true => format!("/{index}/_mapping"),
+        false => format!("/{index}/_mapping?{}", query.join("&")),
     }
 }
 
@@ -239,4 +290,18 @@ fn rollover(exchange: &Exchange, path: &str, new: &str) -> Request {
 /// A JSON object; empty when the body is none (a create without a body).
 fn object(body: &[u8]) -> Map<String, Value> {
     serde_json::from_slice(body).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_taken_out_of_the_path_of_a_mapping() {
+        let check = |given: &str, expected: &str| assert_eq!(mapping_path(given), expected);
+        check("/i/_mapping", "/i/_mapping");
+        check("/i/_mapping/doc?include_type_name=true", "/i/_mapping");
+        check("/i/doc/_mapping?timeout=1s", "/i/_mapping?timeout=1s");
+        check("/_mapping/doc", "/_all/_mapping");
+    }
 }

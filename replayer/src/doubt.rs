@@ -4,6 +4,7 @@
 //! document, deletes included. What is found is written with its own version; what is gone is deleted on the
 //! target with the version that the target has, so that nothing newer is lost.
 
+mod named;
 mod reading;
 
 use std::{
@@ -15,7 +16,7 @@ use cluster::{ClusterError, ShardProgress};
 use converge::{Address, Doubt, DoubtKind, Scope};
 
 use self::reading::Reading;
-use crate::{context::Context, recorder::Receipt};
+use crate::{context::Context, recorder::Receipt, replay::held::Begun};
 
 /// A doubt that waits, with the exchange it is about.
 #[derive(Debug)]
@@ -23,12 +24,19 @@ pub(crate) struct Waiting {
     pub(crate) doubt: Doubt,
     /// The exchange: `connection:number`.
     pub(crate) about: String,
+    /// When the exchange began, and its key.
+    pub(crate) of: Begun,
+    /// When the source had answered it.
+    pub(crate) answered: u64,
     pub(crate) receipt: Receipt,
 }
 
-/// How a batch ended: each doubt that is left, with why.
+/// How a batch ended.
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
+    /// What the source told. Their receipts are the conductor's to settle.
+    pub(crate) done: Vec<Waiting>,
+    /// Each doubt that is left, with why.
     pub(crate) left: Vec<(Waiting, String)>,
 }
 
@@ -47,6 +55,8 @@ struct Questions {
     walks: BTreeSet<Arc<str>>,
     /// `true`: a deletion is in doubt.
     definitions: Vec<(Scope, bool)>,
+    /// Paths of templates, pipelines, scripts.
+    named: BTreeSet<Vec<String>>,
 }
 
 /// Resolves a batch. Everything that was answered before any of them has been finished on the target. `Err`: a
@@ -58,13 +68,18 @@ pub(crate) async fn resolve(
 ) -> Result<Resolved, ClusterError> {
     let Some(source) = &context.source else {
         let why = "there is no --source to ask";
-        return Ok(Resolved { left: batch.into_iter().map(|w| (w, why.to_owned())).collect() });
+        let left = batch.into_iter().map(|waiting| (waiting, why.to_owned())).collect();
+        return Ok(Resolved { left, ..Resolved::default() });
     };
     let questions = Questions::of(&batch);
     let mut reading = Reading::new(context, source);
     for (scope, deletes) in &questions.definitions {
         let done = reading.definition(scope, *deletes, swept).await;
         reading.bear(format!("{scope:?}"), done)?;
+    }
+    for path in questions.named {
+        let done = reading.named(&path).await;
+        reading.bear(path.join("/"), done)?;
     }
     for (name, documents) in questions.documents {
         let done = reading.by_id(&name, documents).await;
@@ -109,6 +124,7 @@ impl Questions {
                 }
                 DoubtKind::Sweep { index } => drop(questions.sweeps.insert(Arc::clone(index))),
                 DoubtKind::Walk { index } => drop(questions.walks.insert(Arc::clone(index))),
+                DoubtKind::Named { path } => drop(questions.named.insert(path.clone())),
                 DoubtKind::Definition { scope, deletes } => {
                     questions.definitions.push((scope.clone(), *deletes));
                 }

@@ -1,7 +1,7 @@
 //! The life of an exchange, from its turn to its tuple.
 //!
 //! ```text
-//! its turn on its connection ─ its moment in the schedule ─ what it means:
+//! its turn on its connection ─ its moment in the schedule (pacer) ─ what it means:
 //!     write    operations sent, the rest becomes doubt          (operations)
 //!     control  once, with a note in the ledger                  (controls)
 //!     read     sent as it was
@@ -10,10 +10,13 @@
 //! ─ tuple ─ claims given back when the tuple is durable and its doubts are resolved
 //! ```
 
-use std::sync::Arc;
+use std::{borrow::Cow, time::Duration};
 
 use cluster::{ClusterError, Repeat, Request};
-use converge::{Doubt, DoubtReason, Exchange, Item, Meaning, Operation, Read, ReadKind, Write};
+use codec::reads::{endpoint_class, only_reads};
+use converge::{
+    Doubt, DoubtReason, Exchange, Item, Meaning, Operation, Read, ReadKind, Scope, Write,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -22,13 +25,19 @@ use crate::{
     context::{Context, RunError},
     controls,
     doubt::Waiting,
+    latency::Latency,
     message,
     metrics::Metrics,
+    mirrored,
     operations::{self, Occasion},
     recorder::Receipt,
-    replay::deletes::Kept,
+    replay::deletes,
+    rules::{Kept, Ruled},
     sender::Answers,
 };
+
+/// Why nothing is sent of a request that a person's rules drop.
+pub(crate) const BY_RULE: &str = "dropped by rule";
 
 /// An exchange whose turn has come.
 #[derive(Debug)]
@@ -53,7 +62,7 @@ pub(crate) enum What {
 pub(crate) struct Left {
     pub(crate) doubts: Vec<Waiting>,
     /// Deletes that were applied, and that the target may forget.
-    pub(crate) deletes: Vec<Kept>,
+    pub(crate) deletes: Vec<deletes::Kept>,
     /// What the target refused for good, in words.
     pub(crate) failed: Vec<String>,
     /// The replayer was asked to stop before the exchange's moment.
@@ -64,27 +73,26 @@ pub(crate) struct Left {
 #[derive(Debug, Default)]
 pub(crate) struct Deed {
     pub(crate) sent: Option<Request>,
-    pub(crate) sent_at: Option<Instant>,
     pub(crate) answers: Answers,
     pub(crate) doubts: Vec<Doubt>,
     pub(crate) deletes: Vec<Operation>,
     pub(crate) failed: Vec<String>,
+    pub(crate) latency: Option<Latency>,
     /// For the tuple, beside the meaning.
     pub(crate) notes: Value,
 }
 
-/// Deals with an exchange.
-pub(crate) async fn replay(context: Arc<Context>, job: Job) -> Result<Left, RunError> {
+/// Deals with an exchange, whose moment is now and should have been at `intended`.
+pub(crate) async fn replay(
+    context: &Context,
+    job: Job,
+    intended: Instant,
+) -> Result<Left, RunError> {
     let Job { captured, exchange, meaning, overlaps_deletion } = job;
-    let intended = context.schedule.intended(captured.began);
-    tokio::select! {
-        () = tokio::time::sleep_until(intended) => {}
-        () = context.shutdown.draining() => return Ok(Left { abandoned: true, ..Left::default() }),
-    }
     context.metrics.requests.inc();
     let name = meaning.name();
-    let deed = match meaning {
-        What::Mirror => mirror(&context, &captured, &exchange).await?,
+    let mut deed = match meaning {
+        What::Mirror => mirror(context, &captured, &exchange).await?,
         What::Converge(Meaning::Nothing(reason)) => {
             Metrics::count(&context.metrics.nothing, reason.as_str());
             Deed { notes: json!({"reason": reason.as_str()}), ..Deed::default() }
@@ -94,22 +102,31 @@ pub(crate) async fn replay(context: Arc<Context>, job: Job) -> Result<Left, RunE
             Deed { notes: json!({"class": class}), ..Deed::default() }
         }
         What::Converge(Meaning::Doubt(doubts)) => Deed { doubts, ..Deed::default() },
-        What::Converge(Meaning::Read(kind)) => read(&context, &captured, &exchange, &kind).await?,
+        What::Converge(Meaning::Read(kind)) => read(context, &captured, &exchange, &kind).await?,
         What::Converge(Meaning::Control(control)) => {
-            controls::send(&context, &captured, &exchange, &control).await?
+            controls::send(context, &captured, &exchange, &control).await?
         }
         What::Converge(Meaning::Write(write)) => {
             let write = match overlaps_deletion {
                 true => write.into_doubt(DoubtReason::OverlapsDeletion),
                 false => write,
             };
-            self::write(&context, &captured, &exchange, &write).await?
+            self::write(context, &captured, &exchange, &write).await?
         }
     };
-    if let Some(sent_at) = deed.sent_at {
-        context.schedule.measure(intended, sent_at, captured.response_time());
+    if let Some(sent_at) = deed.answers.sent_at() {
+        let class = endpoint_class(&captured.request.method_bytes, &captured.request.target);
+        let source = captured.response_time();
+        deed.latency = Some(context.latencies.measure(class, intended, sent_at, source));
+        let on_source = exchange.answer.as_ref().map(|answer| answer.status);
+        let agree = match (on_source, deed.answers.all().last()) {
+            (Some(source), Some(target)) if source == target.status => "same",
+            (Some(_), Some(_)) => "other",
+            _ => "unknown",
+        };
+        Metrics::count(&context.metrics.answers, agree);
     }
-    Ok(record(&context, captured, &exchange, name, deed).await)
+    Ok(record(context, captured, &exchange, name, deed).await)
 }
 
 async fn write(
@@ -138,8 +155,8 @@ async fn write(
         deletes: write.operations().map(|(_, o)| o).filter(|o| o.is_delete()).cloned().collect(),
         failed,
         sent: applied.sent,
-        sent_at: applied.sent_at,
         answers: applied.answers,
+        latency: None,
     })
 }
 
@@ -152,13 +169,23 @@ async fn read(
     context.metrics.reads.inc();
     let path = context.ids.in_path(&String::from_utf8_lossy(&exchange.target));
     let body = context.ids.in_body(&exchange.body);
-    let request = message::as_captured(&captured.request.method_bytes, exchange, &path, body);
+    let (version, method) = (context.source_version, &captured.request.method_bytes);
+    let request = message::as_captured(version, method, exchange, &path, body);
     let repeat = match read.kind {
         // A page that is asked for twice is skipped.
         ReadKind::Scroll | ReadKind::AsyncSearch => Repeat::OnlyIfRefused,
         _ => Repeat::Safe,
     };
-    let deed = deliver(context, exchange, request, repeat).await?;
+    let mut deed = deliver(context, exchange, request, repeat).await?;
+    if is_ahead(context, read, captured.ended) {
+        deed.notes = match deed.notes {
+            Value::Object(mut notes) => {
+                notes.insert("ahead".into(), true.into());
+                Value::Object(notes)
+            }
+            _ => json!({"ahead": true}),
+        };
+    }
     let makes_ids =
         matches!(read.kind, ReadKind::Scroll | ReadKind::OpenPit | ReadKind::AsyncSearch)
             || read.kind == ReadKind::Search && path.contains("scroll");
@@ -170,6 +197,18 @@ async fn read(
     Ok(deed)
 }
 
+/// Whether documents that it finds may be newer than those that the source found.
+fn is_ahead(context: &Context, read: &Read, answered: u64) -> bool {
+    let Some(source) = &context.source else { return false };
+    let behind: Vec<String> = match &read.scope {
+        Scope::Indices(names) => {
+            names.iter().filter_map(|name| source.behind(name)).flatten().collect()
+        }
+        Scope::All => Vec::new(),
+    };
+    context.ahead.of(&read.scope, &behind, answered)
+}
+
 async fn mirror(
     context: &Context,
     captured: &Captured,
@@ -177,8 +216,14 @@ async fn mirror(
 ) -> Result<Deed, ClusterError> {
     let path = String::from_utf8_lossy(&exchange.target).into_owned();
     let body = exchange.body.clone();
-    let request = message::as_captured(&captured.request.method_bytes, exchange, &path, body);
-    deliver(context, exchange, request, Repeat::OnlyIfRefused).await
+    let (version, method) = (context.source_version, &captured.request.method_bytes);
+    let request = message::as_captured(version, method, exchange, &path, body);
+    // What changes something is only repeated when it surely did not run.
+    let repeat = match only_reads(method, &exchange.target) {
+        true => Repeat::Safe,
+        false => Repeat::OnlyIfRefused,
+    };
+    deliver(context, exchange, request, repeat).await
 }
 
 /// Sends a request as it is; the target's answer is only for the tuple.
@@ -188,18 +233,40 @@ async fn deliver(
     request: Request,
     repeat: Repeat,
 ) -> Result<Deed, ClusterError> {
-    let sent_at = Instant::now();
+    let request = match context.transforms.apply(request, Some(exchange), Kept::Nothing).await {
+        Ruled::Send(request) => request,
+        Ruled::Dropped => {
+            Metrics::count(&context.metrics.nothing, BY_RULE);
+            return Ok(Deed { notes: json!({"reason": BY_RULE}), ..Deed::default() });
+        }
+        Ruled::Failed(why) => return Ok(Deed { failed: vec![why], ..Deed::default() }),
+    };
     let mut answers = Answers::default();
     // Where the source itself was overloaded, there is nothing to wait for.
     let expected = exchange.answer.as_ref().map_or(0, |answer| answer.status);
     let settled = |reply: &cluster::Reply| expected >= 429 && reply.status >= 429;
     let mut notes = Value::Null;
-    match context.sender.deliver(&request, repeat, settled, &mut answers).await {
-        Ok(_) => {}
-        Err(error) if error.never_arrived() => return Err(error),
-        Err(error) => notes = json!({"error": error.to_string()}),
+    let mut round = Cow::Borrowed(&request);
+    let (retry, start, mut attempt) = (context.sender.target.patience(), Instant::now(), 0);
+    loop {
+        let sent = Instant::now();
+        let left = match context.sender.deliver(&round, repeat, settled, &mut answers).await {
+            Ok(reply) => mirrored::left(exchange, &round, reply),
+            Err(error) if error.never_arrived() => return Err(error),
+            Err(error) => {
+                notes = json!({"error": error.to_string()});
+                None
+            }
+        };
+        let Some(body) = left.filter(|_| start.elapsed() < retry.give_up_after) else { break };
+        context.sender.refused(sent);
+        context.metrics.retries.inc();
+        tokio::time::sleep(retry.wait(attempt)).await;
+        attempt += 1;
+        round.to_mut().body = body;
     }
-    Ok(Deed { sent: Some(request), sent_at: Some(sent_at), answers, notes, ..Deed::default() })
+    drop(round);
+    Ok(Deed { sent: Some(request), answers, notes, ..Deed::default() })
 }
 
 /// Hands the tuple over, and says what is left to do.
@@ -208,35 +275,35 @@ async fn record(
     mut captured: Captured,
     exchange: &Exchange,
     name: &str,
-    deed: Deed,
+    mut deed: Deed,
 ) -> Left {
     let about = captured.id();
     let reasons: Vec<_> = deed.doubts.iter().map(|doubt| doubt.reason.as_str()).collect();
     for reason in &reasons {
         Metrics::count(&context.metrics.doubt, reason);
     }
-    let mut godwit = json!({"meaning": name});
-    if let Value::Object(notes) = deed.notes
-        && let Some(godwit) = godwit.as_object_mut()
-    {
-        godwit.extend(notes);
-    }
-    if !reasons.is_empty() {
-        godwit["doubt"] = json!(reasons);
-    }
-    let error = (!deed.failed.is_empty()).then(|| deed.failed.join("; "));
-    let tuple =
-        message::tuple(&captured, exchange, deed.sent.as_ref(), deed.answers.all(), error, godwit);
     // What failed is never settled: the next run tries it again.
-    let parts = 1 + deed.doubts.len() + deed.deletes.len() + deed.failed.len();
+    let left = deed.doubts.len() + deed.deletes.len() + deed.failed.len();
+    // Nor is what has no answer yet: the next run has it.
+    let parts = 1 + left + usize::from(captured.awaited);
+    context.metrics.awaited.inc_by(u64::from(captured.awaited));
     let claims = std::mem::take(&mut captured.claims);
     let receipt = Receipt::new(context.offsets.clone(), claims, parts);
-    context.recorder.record(Box::new(tuple), receipt.clone()).await;
+    if context.recorder.is_off() {
+        receipt.settle();
+    } else {
+        let tuple = tuple(&captured, exchange, name, &mut deed, &reasons);
+        context.recorder.record(Box::new(tuple), receipt.clone()).await;
+    }
     for _ in &deed.failed {
         Metrics::count(&context.metrics.failed, name);
     }
-    let waiting = |doubt| Waiting { doubt, about: about.clone(), receipt: receipt.clone() };
-    let kept = |operation| Kept { operation, receipt: receipt.clone() };
+    let (of, answered) = ((captured.began, captured.key), captured.ended);
+    let waiting = |doubt| {
+        let (about, receipt) = (about.clone(), receipt.clone());
+        Waiting { doubt, about, of, answered, receipt }
+    };
+    let kept = |operation| deletes::Kept { operation, receipt: receipt.clone() };
     Left {
         deletes: deed.deletes.into_iter().map(kept).collect(),
         doubts: deed.doubts.into_iter().map(waiting).collect(),
@@ -245,7 +312,43 @@ async fn record(
     }
 }
 
+/// What is kept of an exchange for people.
+fn tuple(
+    captured: &Captured,
+    exchange: &Exchange,
+    name: &str,
+    deed: &mut Deed,
+    reasons: &[&str],
+) -> tuples::Tuple {
+    let mut godwit = json!({"meaning": name});
+    if let Value::Object(notes) = deed.notes.take()
+        && let Some(godwit) = godwit.as_object_mut()
+    {
+        godwit.extend(notes);
+    }
+    if let Some(latency) = &deed.latency {
+        let millis = |took: Duration| took.as_secs_f64() * 1e3;
+        let (intended, sent) = (millis(latency.from_intended), millis(latency.from_sent));
+        godwit["latency"] = json!({"from_intended_ms": intended, "from_sent_ms": sent});
+    }
+    if !reasons.is_empty() {
+        godwit["doubt"] = json!(reasons);
+    }
+    if deed.answers.left_out() > 0 {
+        godwit["answers_left_out"] = json!(deed.answers.left_out());
+    }
+    let error = (!deed.failed.is_empty()).then(|| deed.failed.join("; "));
+    let mut tuple =
+        message::tuple(captured, exchange, deed.sent.as_ref(), deed.answers.all(), error, godwit);
+    tuple.attempts += deed.answers.left_out();
+    tuple
+}
+
 impl What {
+    pub(crate) fn is_control(&self) -> bool {
+        matches!(self, Self::Converge(Meaning::Control(_)))
+    }
+
     /// What kind of meaning, for tuples and counters.
     fn name(&self) -> &'static str {
         match self {

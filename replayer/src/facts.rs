@@ -4,7 +4,10 @@
 //! From the source where there is one, and from captured control requests: without a source they are all there is,
 //! and with one they tell of indices that are gone.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use converge::{Control, ControlKind, Exchange, Facts, IndexFacts, Scope, Target};
 use serde_json::{Map, Value};
@@ -20,6 +23,10 @@ pub(crate) struct Knowledge {
     asked: HashSet<String>,
     /// Everything together, as of a look at the source.
     merged: Option<(u64, Arc<Facts>)>,
+    /// The indices behind aliases, as captured requests say.
+    aliases: HashMap<String, BTreeSet<String>>,
+    /// Grows with what is learned.
+    generation: u64,
 }
 
 impl Knowledge {
@@ -32,6 +39,9 @@ impl Knowledge {
             return Arc::clone(facts);
         }
         let mut facts = source.map(|source| Facts::clone(&source.facts())).unwrap_or_default();
+        if source.is_none() {
+            facts.elasticsearch_major = self.learned.elasticsearch_major;
+        }
         for (name, learned) in &self.learned.indices {
             add(facts.indices.entry(name.clone()).or_default(), *learned);
         }
@@ -73,8 +83,48 @@ impl Knowledge {
         news
     }
 
+    /// As [`Knowledge::meet`], from what was captured alone.
+    pub(crate) fn match_patterns(&mut self, scope: &Scope) {
+        let Scope::Indices(names) = scope else { return };
+        for name in names {
+            for (patterns, pipelines) in &self.patterns {
+                if patterns.contains(name) {
+                    add(self.learned.indices.entry(name.clone()).or_default(), *pipelines);
+                    self.merged = None;
+                }
+            }
+        }
+    }
+
+    /// Another number than before: an exchange that was interpreted then may mean something else now.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Takes in any exchange: without a source, its version has to be learned from what it answers.
+    pub(crate) fn notice(&mut self, exchange: &Exchange) {
+        if self.learned.elasticsearch_major.is_some() {
+            return;
+        }
+        if let Some(major) = elasticsearch_major(exchange) {
+            tracing::info!(major, "the source is an Elasticsearch of this version, by its answers");
+            self.learned.elasticsearch_major = Some(major);
+            self.changed();
+        }
+    }
+
+    fn changed(&mut self) {
+        self.merged = None;
+        self.generation += 1;
+    }
+
     /// Takes in a control request that the source carried out.
-    pub(crate) fn learn(&mut self, exchange: &Exchange, control: &Control) {
+    pub(crate) fn learn(
+        &mut self,
+        exchange: &Exchange,
+        control: &Control,
+        source: Option<&Source>,
+    ) {
         let Ok(body) = serde_json::from_slice::<Map<String, Value>>(&exchange.body) else { return };
         match control.kind {
             ControlKind::CreateIndex => {
@@ -89,8 +139,15 @@ impl Knowledge {
             }
             ControlKind::PutSettings => {
                 if let Scope::Indices(names) = &control.scope {
+                    let settings = Value::Object(body.clone());
                     for name in names {
-                        self.learn_pipelines(name, Some(&Value::Object(body.clone())));
+                        self.learn_pipelines(name, Some(&settings));
+                        let behind = source.and_then(|source| source.behind(name));
+                        let captured = self.aliases.get(name).into_iter().flatten().cloned();
+                        let behind: Vec<_> = captured.chain(behind.into_iter().flatten()).collect();
+                        for index in behind {
+                            self.learn_pipelines(&index, Some(&settings));
+                        }
                     }
                 }
             }
@@ -113,12 +170,18 @@ impl Knowledge {
             }
             _ => return,
         }
-        self.merged = None;
+        self.changed();
     }
 
     fn learn_pipelines(&mut self, index: &str, settings: Option<&Value>) {
         let pipelines = settings.map(pipelines).unwrap_or_default();
-        if pipelines != IndexFacts::default() {
+        if pipelines == IndexFacts::default() {
+            return;
+        }
+        if index.contains('*') {
+            self.patterns.push((Scope::of_expression(index), pipelines));
+            self.asked.clear();
+        } else {
             add(self.learned.indices.entry(index.to_owned()).or_default(), pipelines);
         }
     }
@@ -142,6 +205,7 @@ impl Knowledge {
     }
 
     fn learn_routing(&mut self, alias: &str, index: &str, options: &Value) {
+        self.aliases.entry(alias.to_owned()).or_default().insert(index.to_owned());
         let routings = self.learned.alias_routing.entry(alias.to_owned()).or_default();
         let routing = options.get("index_routing").or_else(|| options.get("routing"));
         match routing.and_then(Value::as_str) {
@@ -155,6 +219,31 @@ impl Knowledge {
 fn add(known: &mut IndexFacts, learned: IndexFacts) {
     known.default_pipeline |= learned.default_pipeline;
     known.final_pipeline |= learned.final_pipeline;
+}
+
+/// The major version of an Elasticsearch, where an answer tells it: to `GET /`, or in the media type that version 8
+/// and later answer their own clients with.
+fn elasticsearch_major(exchange: &Exchange) -> Option<u32> {
+    let answer = exchange.answer.as_ref()?;
+    let header = |name: &str| {
+        let mut found = answer.headers.iter();
+        let value = found.find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
+        value.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    };
+    let kind = header("content-type").unwrap_or_default();
+    if let Some((_, major)) = kind.split_once("compatible-with=") {
+        // A server of the next version answers so too; none that doesn't execute a bulk while it arrives.
+        return major.trim().parse().ok();
+    }
+    if matches!(&exchange.target[..], b"/" | b"") && answer.status == 200 {
+        let root: Value = serde_json::from_slice(&answer.body).ok()?;
+        let version = root.get("version")?;
+        if version.get("distribution").is_some() {
+            return None;
+        }
+        return version.get("number")?.as_str()?.split('.').next()?.parse().ok();
+    }
+    None
 }
 
 /// The pipelines that settings name, in any of the forms that clusters take.
@@ -205,7 +294,7 @@ mod tests {
         let Meaning::Control(control) = interpret(&exchange, &Facts::default()) else {
             unreachable!("{target} is a control request")
         };
-        knowledge.learn(&exchange, &control);
+        knowledge.learn(&exchange, &control, None);
     }
 
     #[tokio::test]
@@ -228,6 +317,45 @@ mod tests {
             [("a", "s"), ("b", "s")].map(|(i, r)| (i.into(), r.into())).into()
         );
         assert!(facts.alias_routing["x"].is_empty());
+    }
+
+    #[tokio::test]
+    async fn settings_reach_patterns_and_aliases() {
+        let mut knowledge = Knowledge::default();
+        let before = knowledge.generation();
+        learn(&mut knowledge, Method::Put, "/b/_alias/y", &json!({}));
+        learn(&mut knowledge, Method::Put, "/y/_settings", &json!({"index.final_pipeline": "q"}));
+        assert!(knowledge.facts(None).indices["b"].final_pipeline);
+        let piped = json!({"index.default_pipeline": "p"});
+        learn(&mut knowledge, Method::Put, "/logs-*/_settings", &piped);
+        assert!(knowledge.generation() > before);
+        knowledge.match_patterns(&Scope::of_index("logs-1"));
+        assert!(knowledge.facts(None).indices["logs-1"].default_pipeline);
+    }
+
+    #[test]
+    fn the_version_is_learned_from_answers() {
+        let check = |target: &'static str, kind: &'static str, body: &'static str, expected| {
+            let exchange = Exchange {
+                method: Method::Get,
+                target: Bytes::from_static(target.as_bytes()),
+                headers: Vec::new(),
+                body: Bytes::new(),
+                body_state: BodyState::Whole,
+                answer: Some(Answer {
+                    status: 200,
+                    headers: vec![("Content-Type".into(), kind.into())],
+                    body: Bytes::from_static(body.as_bytes()),
+                }),
+            };
+            assert_eq!(elasticsearch_major(&exchange), expected, "{body}");
+        };
+        let json = "application/json";
+        check("/", json, r#"{"version":{"number":"8.19.1"}}"#, Some(8));
+        check("/", json, r#"{"version":{"number":"2.1.0","distribution":"opensearch"}}"#, None);
+        check("/i/_doc/1", json, r#"{"version":{"number":"8.19.1"}}"#, None);
+        let vendored = "application/vnd.elasticsearch+json;compatible-with=8";
+        check("/i/_doc/1", vendored, "{}", Some(8));
     }
 
     #[tokio::test]

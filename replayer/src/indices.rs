@@ -6,6 +6,7 @@
 //! taken for the one before it.
 
 mod definitions;
+mod reconcile;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -73,6 +74,11 @@ pub(crate) enum IndexError {
     Cluster(#[from] ClusterError),
     #[error("index `{index}` cannot be created on the target: {status}: {body}")]
     Create { index: String, status: u16, body: String },
+    #[error(
+        "the target's index `{index}` refuses the mapping of the source's: {reason}; delete it on the target, and it is \
+         made anew"
+    )]
+    Mapping { index: String, reason: String },
 }
 
 impl Indices {
@@ -138,6 +144,14 @@ impl Indices {
     pub(crate) async fn image(&self, index: &str) -> Result<Option<String>, ClusterError> {
         let found = self.target.index_definitions(index).await?.remove(index);
         Ok(found.and_then(|found| found.uuid().map(str::to_owned)))
+    }
+
+    /// The target's indices that this run made sure of.
+    fn written(&self) -> Vec<String> {
+        let ready = self.ready.lock();
+        let there =
+            ready.iter().filter(|(_, cell)| cell.get().is_some_and(|known| known.on_target));
+        there.map(|(name, _)| name.clone()).collect()
     }
 
     /// The next write to `index` makes sure of it again.

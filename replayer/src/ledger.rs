@@ -44,21 +44,20 @@ pub(crate) enum State {
 pub(crate) struct Ledger {
     target: Cluster,
     notes: Mutex<HashMap<String, Note>>,
+    /// Other replayers note here too.
+    shared: bool,
 }
 
 impl Ledger {
+    /// Of a run that sends requests as they were: nothing is noted, and the target gets no index of ours.
+    pub(crate) fn unopened(target: Cluster) -> Self {
+        Self { target, notes: Mutex::default(), shared: false }
+    }
+
     /// Makes the index if it isn't there, and reads what it holds.
-    pub(crate) async fn open(target: Cluster) -> Result<Self, ClusterError> {
+    pub(crate) async fn open(target: Cluster, shared: bool) -> Result<Self, ClusterError> {
         let mut notes = HashMap::new();
-        let body = serde_json::json!({
-            "settings": {
-                "index.number_of_shards": 1,
-                "index.auto_expand_replicas": "0-1",
-                "index.hidden": true,
-            },
-            "mappings": {"dynamic": false},
-        });
-        target.make_index(INDEX, &body).await?;
+        target.make_index(INDEX, &serde_json::json!({"dynamic": false})).await?;
         let mut scan = target.scan(INDEX, 1000).await?;
         loop {
             let page = scan.next_page().await?;
@@ -71,10 +70,34 @@ impl Ledger {
                 }
             }
         }
-        Ok(Self { target, notes: Mutex::new(notes) })
+        Ok(Self { target, notes: Mutex::new(notes), shared })
     }
 
-    pub(crate) fn state(&self, id: &str) -> State {
+    pub(crate) fn target(&self) -> Cluster {
+        self.target.clone()
+    }
+
+    /// Another replayer's notes, too, where there are others.
+    pub(crate) async fn state(&self, id: &str) -> Result<State, ClusterError> {
+        let known = self.notes.lock().get(id).is_some_and(|note| note.status.is_some());
+        if self.shared && !known {
+            #[derive(Deserialize)]
+            struct Found {
+                #[serde(rename = "_source")]
+                note: Note,
+            }
+            let path = format!("/{INDEX}/_doc/{}", encode_segment(id));
+            let found = self.target.find(Request::new(Method::GET, path.clone())).await?;
+            if let Some(reply) = found {
+                let found: Found = serde_json::from_slice(&reply.body)
+                    .map_err(|error| self.target.answer_error(&path, error))?;
+                self.notes.lock().insert(id.to_owned(), found.note);
+            }
+        }
+        Ok(self.noted(id))
+    }
+
+    fn noted(&self, id: &str) -> State {
         match self.notes.lock().get(id) {
             None => State::New,
             Some(Note { status: Some(_), .. }) => State::Done,

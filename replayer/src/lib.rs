@@ -15,28 +15,40 @@
 //! - An offset is committed when everything at or below it is finished and its tuple is durable; doubt that is
 //!   not resolved, and what failed, keep their records.
 //! - A control request is sent once, also after a crash.
+//! - One scheduler ([`pacer`]) for all connections; nothing goes out before its moment.
 //! - Everything that waits is bounded by `--lookahead-bytes`.
 #![forbid(unsafe_code)]
 
+mod admin;
+mod ahead;
 mod captured;
+mod circuit;
 mod connections;
 mod context;
 mod controls;
 mod doubt;
 mod exchange;
+mod export;
 mod facts;
+mod group;
 mod ids;
 mod indices;
+mod latency;
+mod lateness;
 mod ledger;
+mod losses;
 mod lowwater;
 mod message;
 mod metrics;
+mod mirrored;
 mod noted;
 mod numbering;
 mod offsets;
 mod operations;
+mod pacer;
 mod recorder;
 mod replay;
+mod rules;
 mod run;
 mod schedule;
 mod sender;
@@ -44,10 +56,20 @@ mod settings;
 mod source;
 mod stream;
 mod summary;
+mod transform_try;
 
-pub use connections::Gap;
 pub use context::RunError;
+pub use export::{ExportError, ExportFlags, Exported, export};
+pub use latency::{LatencyOf, Percentiles};
+pub use losses::forget_lost;
+pub use recorder::RecordError;
+pub use rules::{HeaderChanges, Host};
 pub use run::run;
-pub use schedule::Percentiles;
-pub use settings::{BadSettings, Flags, Mutations, Output, Pace, Settings};
-pub use summary::{Latency, Summary};
+pub use settings::{
+    BadSettings, Flags, Mutations, Output, Pace, Settings, TransformFlags, TransformSettings,
+    TupleCompression, TupleFlags, TupleLayout, TupleSettings,
+};
+pub use summary::Summary;
+pub use transform_try::{
+    Outcome, Side, Totals, Tried, TryError, TryFlags, TrySettings, transform_try,
+};

@@ -37,6 +37,16 @@ impl LowWater {
         Self { partitions: partitions.iter().map(|&p| (p, Marks::default())).collect() }
     }
 
+    /// A partition is read from now on: nothing is known of it.
+    pub(crate) fn begin(&mut self, partition: i32) {
+        self.partitions.insert(partition, Marks::default());
+    }
+
+    /// A partition isn't read any more.
+    pub(crate) fn end(&mut self, partition: i32) {
+        self.partitions.remove(&partition);
+    }
+
     /// A proxy's heartbeat in a partition.
     pub(crate) fn heartbeat(&mut self, partition: i32, node: &str, beat: &Heartbeat) {
         let marks = self.partitions.entry(partition).or_default();
@@ -54,6 +64,12 @@ impl LowWater {
     pub(crate) fn record(&mut self, partition: i32, at: Nanos) {
         let marks = self.partitions.entry(partition).or_default();
         marks.newest_record = marks.newest_record.max(at);
+    }
+
+    /// Whether a proxy has been heard of shortly before this time.
+    pub(crate) fn is_alive(&self, node: &str, at: Nanos) -> bool {
+        let mut marks = self.partitions.values().filter_map(|marks| marks.proxies.get(node));
+        marks.any(|proxy| proxy.clock.saturating_add(PROXY_SILENCE) >= at)
     }
 
     /// Everything captured before this time has been read.
@@ -97,6 +113,10 @@ mod tests {
         marks.heartbeat(0, "a", &beat(50));
         marks.heartbeat(0, "b", &beat(1_000));
         assert_eq!(marks.get(), 50);
+        assert!(
+            marks.is_alive("a", 50 + PROXY_SILENCE) && !marks.is_alive("a", 51 + PROXY_SILENCE)
+        );
+        assert!(!marks.is_alive("c", 0));
         marks.heartbeat(0, "b", &beat(1_000 + PROXY_SILENCE));
         assert_eq!(marks.get(), 1_000 + PROXY_SILENCE);
     }

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use cluster::{HeaderMap, HeaderName, HeaderValue, Method, Reply, Request};
 use converge::Exchange;
+use transform::Version;
 
 use crate::captured::Captured;
 
@@ -31,12 +32,40 @@ const LEFT_OUT: &[&str] = &[
 /// What a client said of its request and what is kept of a rendered one.
 const KEPT_ALWAYS: &[&str] = &["x-opaque-id", "traceparent", "user-agent"];
 
-/// A captured request as it was, through the transforms; `path` and `body` may have been changed.
-pub(crate) fn as_captured(method: &[u8], exchange: &Exchange, path: &str, body: Bytes) -> Request {
+/// In place of a secret, as in the journal.
+const BLANK: &str = "*****";
+
+/// A captured request as it was, but for what is the connection's or secret.
+pub(crate) fn plainly(method: &[u8], exchange: &Exchange) -> Request {
+    let path = String::from_utf8_lossy(&exchange.target).into_owned();
+    let mut request = Request::new(Method::from_bytes(method).unwrap_or(Method::GET), path);
+    request.body = exchange.body.clone();
+    for (name, value) in &exchange.headers {
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        else {
+            continue;
+        };
+        if !LEFT_OUT.contains(&name.as_str()) {
+            request.headers.append(name, value);
+        }
+    }
+    request
+}
+
+/// A captured request of `source` as it was, through the transforms; `path` and `body` may have been changed.
+pub(crate) fn as_captured(
+    source: Option<Version>,
+    method: &[u8],
+    exchange: &Exchange,
+    path: &str,
+    body: Bytes,
+) -> Request {
     let method = Method::from_bytes(method).unwrap_or(Method::GET);
-    let path = transform::request_path(method.as_str(), path).map_or(path.to_owned(), |r| r.path);
-    let mut request = Request::new(method, path);
-    request.body = body;
+    // By the path as it was: in a typed one is what its parameters are about.
+    let reshaped = transform::request(source, method.as_str(), path, &body);
+    let path = transform::request_path(method.as_str(), &reshaped.path);
+    let mut request = Request::new(method, path.map_or(reshaped.path, |typeless| typeless.path));
+    request.body = reshaped.body.map_or(body, Bytes::from);
     for (name, value) in &exchange.headers {
         let (Ok(name), Ok(text)) = (HeaderName::from_bytes(name), std::str::from_utf8(value))
         else {
@@ -119,6 +148,7 @@ pub(crate) fn tuple(
             headers: headers(&request.headers),
             body: request.body.clone(),
         }),
+        attempts: replies.len(),
         target_responses: replies.iter().map(response).collect(),
         error,
         godwit,
@@ -140,9 +170,24 @@ fn headers(map: &HeaderMap) -> Vec<(Bytes, Bytes)> {
     map.iter()
         .map(|(name, value)| {
             let name = Bytes::copy_from_slice(name.as_str().as_bytes());
-            (name, Bytes::copy_from_slice(value.as_bytes()))
+            let value = redacted(&name, value.as_bytes());
+            (name, value)
         })
         .collect()
+}
+
+/// A header's value without the secrets that the proxy keeps out of the journal too.
+fn redacted(name: &[u8], value: &[u8]) -> Bytes {
+    let line = [name, b":", value].concat();
+    let mut kept = BytesMut::with_capacity(value.len());
+    let mut from = name.len() + 1;
+    for secret in codec::http1::secret_ranges(&line) {
+        kept.extend_from_slice(line.get(from..secret.start).unwrap_or_default());
+        kept.extend_from_slice(BLANK.as_bytes());
+        from = secret.end;
+    }
+    kept.extend_from_slice(line.get(from..).unwrap_or_default());
+    kept.freeze()
 }
 
 #[cfg(test)]
@@ -150,6 +195,24 @@ mod tests {
     use converge::{BodyState, Method};
 
     use super::*;
+
+    #[test]
+    fn secrets_are_no_part_of_tuples() {
+        let mut made = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Basic YTpi"),
+            ("x-api-key", "k"),
+            ("set-cookie", "sid=1; Path=/"),
+            ("x-other", "stays"),
+        ] {
+            made.insert(name, HeaderValue::from_static(value));
+        }
+        let shown = headers(&made);
+        let of = |name: &str| &shown.iter().find(|(key, _)| key == name).unwrap().1[..];
+        assert_eq!(of("authorization"), b"Basic *****");
+        assert_eq!((of("x-api-key"), of("set-cookie")), (&b"*****"[..], &b"*****"[..]));
+        assert_eq!(of("x-other"), b"stays");
+    }
 
     #[test]
     fn captured_requests_go_through_the_transforms() {
@@ -169,7 +232,8 @@ mod tests {
             body_state: BodyState::Whole,
             answer: None,
         };
-        let request = as_captured(b"POST", &exchange, "/i/doc/_search?q=1", exchange.body.clone());
+        let path = "/i/doc/_search?q=1";
+        let request = as_captured(None, b"POST", &exchange, path, exchange.body.clone());
         assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/i/_search?q=1"));
         let names: Vec<_> =
             request.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();

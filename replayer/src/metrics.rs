@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
+use prometheus::{
+    CounterVec, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, core::Collector,
+};
 
 /// The counters of one run.
 #[derive(Clone, Debug)]
@@ -27,6 +30,7 @@ pub(crate) struct Metrics {
     pub(crate) resent_deletes: IntCounter,
     /// Kept on the target for a backfill that runs beside.
     pub(crate) noted_deletes: IntCounter,
+    pub(crate) awaited: IntCounter,
     pub(crate) duplicates: IntCounter,
     pub(crate) gaps: IntCounter,
     /// Records of the journal that can't be read.
@@ -37,6 +41,18 @@ pub(crate) struct Metrics {
     pub(crate) held_bytes: IntGauge,
     /// Seconds between the newest captured exchange that was dealt with and now.
     pub(crate) lag: Gauge,
+    /// Requests to the target at once, at most.
+    pub(crate) allowed: IntGauge,
+    /// How often there were allowed fewer, by reason.
+    pub(crate) slowed: IntCounterVec,
+    /// Answers of the target, by whether the status is the source's: `same`, `other`, `unknown`.
+    pub(crate) answers: IntCounterVec,
+    /// Seconds, by side (`source`, `target`, `target_from_sent`) and class of endpoint.
+    pub(crate) latency: HistogramVec,
+    /// By which the schedule isn't kept.
+    pub(crate) schedule_lag: Gauge,
+    /// Seconds that requests went out late, by what they waited for.
+    pub(crate) late: CounterVec,
 }
 
 impl Metrics {
@@ -61,6 +77,10 @@ impl Metrics {
             noted_deletes: made
                 .counter("noted_deletes_total", "deletes kept for the backfill beside"),
             retries: made.counter("retries_total", "requests sent again"),
+            awaited: made.counter(
+                "awaited_requests_total",
+                "requests without an answer that the next run reads again",
+            ),
             duplicates: made.counter("duplicate_records_total", "records that came again"),
             gaps: made.counter("gaps_total", "places where records are missing"),
             bad_records: made.counter("bad_records_total", "records that can't be read"),
@@ -72,6 +92,22 @@ impl Metrics {
             indices: made.counters("indices_created_total", "indices created", "definition"),
             held_bytes: made.gauge("held_bytes", "captured bytes held"),
             lag: made.float("lag_seconds", "age of the newest exchange dealt with"),
+            schedule_lag: made
+                .float("schedule_lag_seconds", "how far behind its schedule the replay is"),
+            late: made.floats("late_seconds_total", "seconds that requests went out late", "cause"),
+            allowed: made
+                .gauge("target_requests_allowed", "requests to the target at once, at most"),
+            slowed: made.counters(
+                "slowed_total",
+                "times that fewer requests were allowed",
+                "reason",
+            ),
+            answers: made.counters(
+                "answers_total",
+                "answers by whether both sides agree",
+                "status",
+            ),
+            latency: made.latencies("latency_seconds", "from request to answer"),
             registry: made.0,
         }
     }
@@ -97,6 +133,10 @@ pub(crate) fn by_label(counters: &IntCounterVec) -> BTreeMap<String, u64> {
 /// Makes metrics; all names are ours and fixed, so that making and registering them can't fail.
 struct Made(Registry);
 
+/// Seconds.
+const LATENCIES: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
 const INVARIANT: &str = "invariant: metric names are fixed, valid and different";
 
 impl Made {
@@ -119,6 +159,16 @@ impl Made {
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
         self.register(IntGauge::with_opts(Self::opts(name, help)).expect(INVARIANT))
+    }
+
+    fn latencies(&self, name: &str, help: &str) -> HistogramVec {
+        let buckets = LATENCIES.to_vec();
+        let opts = HistogramOpts { common_opts: Self::opts(name, help), buckets };
+        self.register(HistogramVec::new(opts, &["side", "class"]).expect(INVARIANT))
+    }
+
+    fn floats(&self, name: &str, help: &str, label: &str) -> CounterVec {
+        self.register(CounterVec::new(Self::opts(name, help), &[label]).expect(INVARIANT))
     }
 
     fn float(&self, name: &str, help: &str) -> Gauge {

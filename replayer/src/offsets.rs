@@ -15,6 +15,8 @@ pub(crate) struct Place {
     pub(crate) partition: i32,
     pub(crate) offset: u64,
     pub(crate) next: u64,
+    /// How often the partition had been lost to another replayer.
+    pub(crate) epoch: u32,
 }
 
 /// The claims of all exchanges, by partition.
@@ -25,6 +27,7 @@ pub(crate) struct Offsets(Arc<Mutex<BTreeMap<i32, Partition>>>);
 struct Partition {
     ledger: OffsetLedger,
     committed: Option<u64>,
+    epoch: u32,
 }
 
 /// Records that one exchange needs. Must be given back with [`Offsets::release`]; dropping it keeps them.
@@ -38,17 +41,58 @@ impl Offsets {
         if claims.0.iter().rev().any(|held| *held == place) {
             return;
         }
-        self.0.lock().entry(place.partition).or_default().ledger.begin(place.offset, place.next);
+        self.hold(place);
         claims.0.push(place);
+    }
+
+    /// Someone needs a record who keeps no claims.
+    pub(crate) fn hold(&self, place: Place) {
+        let mut partitions = self.0.lock();
+        let partition = partitions.entry(place.partition).or_default();
+        if partition.epoch == place.epoch {
+            partition.ledger.begin(place.offset, place.next);
+        }
+    }
+
+    /// Takes back one [`Offsets::hold`].
+    pub(crate) fn let_go(&self, place: Place) {
+        if let Some(partition) = self.0.lock().get_mut(&place.partition)
+            && partition.epoch == place.epoch
+        {
+            partition.ledger.finish(place.offset);
+        }
+    }
+
+    /// A record that was read just now.
+    pub(crate) fn place(&self, partition: i32, offset: u64, next: u64) -> Place {
+        let epoch = self.0.lock().get(&partition).map_or(0, |partition| partition.epoch);
+        Place { partition, offset, next, epoch }
+    }
+
+    /// Another replayer reads the partition: what is claimed of it means nothing any more.
+    pub(crate) fn forget(&self, partition: i32) {
+        let mut partitions = self.0.lock();
+        let partition = partitions.entry(partition).or_default();
+        *partition = Partition { epoch: partition.epoch + 1, ..Partition::default() };
+    }
+
+    /// Whether the partition hasn't been lost since the record was read.
+    pub(crate) fn is_current(&self, place: Place) -> bool {
+        let partitions = self.0.lock();
+        partitions.get(&place.partition).map_or(0, |partition| partition.epoch) == place.epoch
+    }
+
+    /// An offset could not be committed: it is to be tried again.
+    pub(crate) fn refused(&self, partition: i32) {
+        if let Some(partition) = self.0.lock().get_mut(&partition) {
+            partition.committed = None;
+        }
     }
 
     /// The exchange is finished.
     pub(crate) fn release(&self, claims: Claims) {
-        let mut partitions = self.0.lock();
         for place in claims.0 {
-            if let Some(partition) = partitions.get_mut(&place.partition) {
-                partition.ledger.finish(place.offset);
-            }
+            self.let_go(place);
         }
     }
 
@@ -57,6 +101,10 @@ impl Offsets {
         let mut grown = Vec::new();
         for (&number, partition) in self.0.lock().iter_mut() {
             let offset = partition.ledger.committable();
+            // Nothing has been read of it.
+            if offset == 0 && partition.ledger.open() == 0 {
+                continue;
+            }
             if partition.committed.is_none_or(|before| before < offset) {
                 partition.committed = Some(offset);
                 grown.push((number, offset));
@@ -84,7 +132,7 @@ mod tests {
     use super::*;
 
     fn place(offset: u64) -> Place {
-        Place { partition: 0, offset, next: offset + 10 }
+        Place { partition: 0, offset, next: offset + 10, epoch: 0 }
     }
 
     #[test]
@@ -102,6 +150,25 @@ mod tests {
         assert_eq!(offsets.take_committable(), []);
         offsets.release(first);
         assert_eq!(offsets.take_committable(), [(0, 30)]);
+    }
+
+    #[test]
+    fn what_was_claimed_before_a_partition_went_means_nothing_when_it_is_back() {
+        let offsets = Offsets::default();
+        let mut before = Claims::default();
+        offsets.claim(&mut before, place(10));
+        offsets.forget(0);
+        assert_eq!(offsets.take_committable(), []);
+        let again = offsets.place(0, 10, 20);
+        assert!(offsets.is_current(again) && !offsets.is_current(place(10)));
+        let mut after = Claims::default();
+        offsets.claim(&mut after, again);
+        offsets.release(before);
+        assert_eq!(offsets.take_committable(), [(0, 10)]);
+        offsets.release(after);
+        assert_eq!(offsets.take_committable(), [(0, 20)]);
+        offsets.refused(0);
+        assert_eq!(offsets.take_committable(), [(0, 20)]);
     }
 
     #[test]

@@ -13,8 +13,10 @@ use tokio::time::Instant;
 
 use crate::{
     context::Context,
+    exchange::BY_RULE,
     indices::{IndexError, Prepared},
     message, noted,
+    rules::{Kept, Ruled},
     sender::Answers,
 };
 
@@ -31,7 +33,6 @@ pub(crate) struct Applied {
     pub(crate) failed: Vec<(Address, String)>,
     /// The first request that was sent.
     pub(crate) sent: Option<Request>,
-    pub(crate) sent_at: Option<Instant>,
     pub(crate) answers: Answers,
 }
 
@@ -73,7 +74,20 @@ pub(crate) async fn apply(
             return Ok(applied);
         };
         let message = message::rendered(&rendered, exchange);
-        applied.sent_at.get_or_insert_with(Instant::now);
+        let message = match context.transforms.apply(message, exchange, Kept::Operations).await {
+            Ruled::Send(message) => message,
+            Ruled::Dropped => {
+                let dropped = request.operations().count() as u64;
+                context.metrics.nothing.with_label_values(&[BY_RULE]).inc_by(dropped);
+                return Ok(applied);
+            }
+            Ruled::Failed(why) => {
+                let addresses = request.operations().map(|(_, one)| one.address.clone());
+                applied.failed.extend(addresses.map(|address| (address, why.clone())));
+                return Ok(applied);
+            }
+        };
+        let sent = Instant::now();
         let reply =
             context.sender.deliver(&message, Repeat::Safe, |_| false, &mut applied.answers).await?;
         applied.sent.get_or_insert(message);
@@ -109,6 +123,7 @@ pub(crate) async fn apply(
         }
         context.metrics.retries.inc();
         if round.busy {
+            context.sender.refused(sent);
             tokio::time::sleep(context.sender.target.patience().wait(attempt)).await;
         }
         attempt += 1;
@@ -144,7 +159,12 @@ impl Round {
     ) -> Result<Next, ClusterError> {
         let index = &*operation.address.index;
         let late = self.start.elapsed() > context.sender.target.patience().give_up_after;
+        let unnumbered = context.source.as_ref().is_some_and(|source| source.facts().unnumbered);
         Ok(match outcome {
+            // Only sequence numbers tell that what the target has is newer.
+            Outcome::AlreadyNewer if unnumbered => Next::Failed(
+                "the target has a version of its own of it; it can be replaced in a minute".into(),
+            ),
             outcome if outcome.is_success() => Next::Done,
             Outcome::Retry { .. } if !late => {
                 self.busy = true;

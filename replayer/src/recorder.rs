@@ -1,4 +1,6 @@
-//! Tuples on their way to disk, and what may be forgotten once they are there.
+//! Tuples on their way to where they are kept, and what may be forgotten once they are there.
+
+mod sink;
 
 use std::{
     sync::{
@@ -9,12 +11,20 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::mpsc, task::JoinHandle, time};
-use tuples::{Tuple, TupleError, Writer, WriterSettings};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+    time,
+};
+use tuples::{Tuple, TupleError};
 
 use crate::offsets::{Claims, Offsets};
 
-/// Tuples that may wait for the disk.
+pub use sink::RecordError;
+use sink::Sink;
+pub(crate) use sink::{Place, Store};
+
+/// Tuples that may wait to be written.
 const WAITING: usize = 4096;
 /// How long a tuple may stay in memory.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -38,6 +48,12 @@ impl Receipt {
         Self(Arc::new(Inner { offsets, claims: Mutex::new(Some(claims)), parts }))
     }
 
+    /// Whether this replayer still reads the partition.
+    pub(crate) fn is_current(&self) -> bool {
+        let first = self.0.claims.lock().as_ref().and_then(Claims::first);
+        first.is_none_or(|place| self.0.offsets.is_current(place))
+    }
+
     /// One part is done.
     pub(crate) fn settle(&self) {
         if self.0.parts.fetch_sub(1, Ordering::AcqRel) != 1 {
@@ -51,7 +67,11 @@ impl Receipt {
 
 /// Takes tuples.
 #[derive(Debug)]
-pub(crate) struct Recorder(mpsc::Sender<Message>);
+pub(crate) struct Recorder {
+    messages: mpsc::Sender<Message>,
+    /// Tuples go nowhere.
+    is_off: bool,
+}
 
 #[derive(Debug)]
 enum Message {
@@ -61,38 +81,46 @@ enum Message {
 }
 
 impl Recorder {
-    /// Begins to write. The task ends with an error when the disk does.
+    /// Begins to write, to a folder or to a store. The task ends with an error when that does.
     pub(crate) fn start(
-        settings: WriterSettings,
-    ) -> Result<(Self, JoinHandle<Result<(), TupleError>>), TupleError> {
-        let writer = Writer::create(settings)?;
+        place: Place,
+    ) -> Result<(Self, JoinHandle<Result<(), RecordError>>), TupleError> {
+        let is_off = matches!(place, Place::Nowhere);
+        let sink = Sink::open(place)?;
         let (sender, receiver) = mpsc::channel(WAITING);
-        Ok((Self(sender), tokio::spawn(record(writer, receiver))))
+        Ok((Self { messages: sender, is_off }, tokio::spawn(record(sink, receiver))))
+    }
+
+    /// Whether nobody wants tuples, so that none need be made.
+    pub(crate) fn is_off(&self) -> bool {
+        self.is_off
     }
 
     /// Hands a tuple over; waits while too many are on their way.
     pub(crate) async fn record(&self, tuple: Box<Tuple>, receipt: Receipt) {
-        // The error is that the writer has failed, and then its task says so.
-        let _ = self.0.send(Message::Tuple(tuple, receipt)).await;
+        // The error is that the writer has failed, and whoever waits for its task ends the run.
+        let _ = self.messages.send(Message::Tuple(tuple, receipt)).await;
     }
 
     /// Waits until everything that was handed over is durable and the last file is complete.
     pub(crate) async fn end(
         &self,
-        task: JoinHandle<Result<(), TupleError>>,
-    ) -> Result<(), TupleError> {
-        let _ = self.0.send(Message::End).await;
-        match task.await {
-            Ok(result) => result,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        task: JoinHandle<Result<(), RecordError>>,
+    ) -> Result<(), RecordError> {
+        let _ = self.messages.send(Message::End).await;
+        ended(task.await)
     }
 }
 
-async fn record(
-    mut writer: Writer,
-    mut messages: mpsc::Receiver<Message>,
-) -> Result<(), TupleError> {
+/// How the task ended.
+pub(crate) fn ended(joined: Result<Result<(), RecordError>, JoinError>) -> Result<(), RecordError> {
+    match joined {
+        Ok(result) => result,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
+async fn record(mut sink: Sink, mut messages: mpsc::Receiver<Message>) -> Result<(), RecordError> {
     let mut flush = time::interval(FLUSH);
     flush.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     let mut written: Vec<Receipt> = Vec::new();
@@ -107,50 +135,33 @@ async fn record(
         for message in batch {
             match message {
                 Message::Tuple(tuple, receipt) => {
-                    appended.push(tuple);
+                    appended.push(*tuple);
                     written.push(receipt);
                 }
                 Message::End => ended = true,
             }
         }
-        durable |= ended;
-        writer = blocking(writer, move |writer| {
-            appended.iter().try_for_each(|tuple| writer.append(tuple))?;
-            if durable { writer.flush() } else { Ok(()) }
-        })
-        .await?;
-        if durable {
+        let is_durable;
+        (sink, is_durable) = sink.take(appended, durable || ended, ended).await?;
+        if is_durable {
             written.drain(..).for_each(|receipt| receipt.settle());
         }
         if ended {
-            blocking(writer, Writer::finish).await?;
             return Ok(());
         }
-    }
-}
-
-/// Writes to disk away from the tasks.
-async fn blocking(
-    mut writer: Writer,
-    write: impl FnOnce(&mut Writer) -> Result<(), TupleError> + Send + 'static,
-) -> Result<Writer, TupleError> {
-    let joined = tokio::task::spawn_blocking(move || write(&mut writer).map(|()| writer)).await;
-    match joined {
-        Ok(result) => result,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::offsets::Place;
+    use crate::offsets;
 
     #[test]
     fn claims_are_given_back_when_every_part_is_settled() {
         let offsets = Offsets::default();
         let mut claims = Claims::default();
-        offsets.claim(&mut claims, Place { partition: 0, offset: 0, next: 9 });
+        offsets.claim(&mut claims, offsets::Place { partition: 0, offset: 0, next: 9, epoch: 0 });
         let receipt = Receipt::new(offsets.clone(), claims, 2);
         receipt.settle();
         assert_eq!(offsets.take_committable(), [(0, 0)]);

@@ -6,21 +6,30 @@
 //! nothing here waits for a cluster.
 
 pub(crate) mod deletes;
+mod entering;
+pub(crate) mod held;
+mod lag;
+mod lost;
+mod meaning;
+mod moves;
 mod readings;
+mod shared;
 mod turns;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use codec::record::Nanos;
 use converge::{
-    Meaning, Scope, interpret,
-    order::{Closed, ExchangeKey, Order, Role},
+    Meaning, Scope,
+    order::{ExchangeKey, Order, Ready, Role},
 };
-use journal::{Ends, Entry, Reader};
+use futures::FutureExt as _;
+use journal::{Ends, Entry, Reader, Taken};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
@@ -28,40 +37,57 @@ use tokio::{
 
 use crate::{
     captured::Captured,
-    connections::{Connections, Gap},
+    connections::Connections,
     context::{Context, RunError},
     doubt::{Resolved, Swept, Waiting},
-    exchange::{Left, What},
+    exchange::{Job, Left, What},
     facts::Knowledge,
+    group::{Group, View},
+    indices,
+    losses::Reason,
     lowwater::LowWater,
-    metrics::Metrics,
     offsets::{Claims, Place},
-    settings::Mutations,
-    stream::Event,
+    pacer::Pacer,
 };
 
 /// Lines of what is open that a summary shows.
-const SHOWN: usize = 50;
+pub(crate) const SHOWN: usize = 50;
 /// Ticks without a record after which a proxy that is gone holds nothing up any more.
 const QUIET_TICKS: u32 = 30;
+/// Reports taken, and entries read, before anything else is looked at.
+const AT_ONCE: usize = 64;
 const TICK: Duration = Duration::from_secs(1);
 
 /// A report from a task.
-enum Report {
+#[derive(Debug)]
+pub(crate) enum Report {
     Done {
         key: ExchangeKey,
         connection: Arc<str>,
         left: Result<Left, RunError>,
+    },
+    /// The moment of a control has come.
+    Moment {
+        job: Box<Job>,
+        moment: Instant,
     },
     Read {
         key: ExchangeKey,
         resolved: Result<Resolved, RunError>,
         swept: Swept,
     },
-    /// What failed, in words.
+    /// What was sent again, or what failed, in words.
     Resent {
         key: ExchangeKey,
-        resent: Result<Vec<String>, RunError>,
+        resent: Result<Result<deletes::Batch, Vec<String>>, RunError>,
+    },
+    /// The list of losses has what was to be listed.
+    Listed {
+        listed: Result<Claims, RunError>,
+    },
+    /// What other replayers say.
+    View {
+        view: Result<Box<View>, RunError>,
     },
 }
 
@@ -90,11 +116,25 @@ pub(crate) struct Conductor {
     deletes: BTreeMap<u64, Vec<deletes::Kept>>,
     /// Those whose turn has come; the batch until it is sent.
     resending: Option<(ExchangeKey, Option<deletes::Batch>)>,
+    /// Done, and not to be committed yet.
+    held_back: held::Held,
+    unlisted: lost::Unlisted,
+    /// Where several replayers share the journal.
+    share: Option<shared::Share>,
     open: Vec<String>,
+    pacer: Pacer,
+    /// Controls whose moment has come, and that readings have gone in front of.
+    passed: HashMap<ExchangeKey, (Box<Job>, Instant)>,
+    /// When reading was last held up by what is on its way.
+    full: Option<Instant>,
     reports: (mpsc::UnboundedSender<Report>, mpsc::UnboundedReceiver<Report>),
+    /// What was to be replayed has been read: nothing more is.
+    ends_here: bool,
     /// When the journal's end was reached, if it was.
     at_end: Option<Instant>,
     newest: Nanos,
+    /// When this run began, by our own clock.
+    began: Nanos,
     quiet_ticks: u32,
 }
 
@@ -103,22 +143,54 @@ struct Pending {
     captured: Captured,
     exchange: converge::Exchange,
     what: What,
-    /// `Some`: free to run; whether it overlaps a deletion.
-    ready: Option<bool>,
+    ready: Option<Freed>,
+    /// Of what was known when it was interpreted.
+    generation: u64,
+    /// When it was read.
+    entered: Instant,
+}
+
+/// It is free to run.
+#[derive(Clone, Copy, Debug)]
+struct Freed {
+    overlaps_deletion: bool,
+    /// It had to follow another.
+    waited: bool,
+    /// Doubts were being read from the source.
+    reading: bool,
+    at: Instant,
+}
+
+impl Freed {
+    fn now(ready: Ready, reading: bool) -> Self {
+        let Ready { overlaps_deletion, waited, .. } = ready;
+        Self { overlaps_deletion, waited, reading, at: Instant::now() }
+    }
 }
 
 /// The exchanges of one connection, in order.
 #[derive(Default)]
 struct Line {
     waiting: VecDeque<ExchangeKey>,
-    /// The one that runs: its weight, and when its answer was complete.
-    running: Option<(usize, u64)>,
+    running: Option<Running>,
+}
+
+/// The exchange of a connection that runs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Running {
+    weight: usize,
+    began: u64,
+    /// When its answer was complete.
+    answered: u64,
+    /// The first of its records.
+    place: Option<Place>,
 }
 
 impl Conductor {
     pub(crate) fn new(context: Arc<Context>, reader: Reader, ends: Option<Ends>) -> Self {
         let settings = &context.settings;
-        let skew = u64::try_from(settings.clock_skew.as_nanos()).unwrap_or(u64::MAX);
+        let skew = nanos(settings.clock_skew);
+        let reports = mpsc::unbounded_channel();
         Self {
             connections: Connections::new(settings.reorder_window, settings.body_limit),
             knowledge: Knowledge::default(),
@@ -137,13 +209,32 @@ impl Conductor {
             swept: Some(Swept::new()),
             deletes: BTreeMap::new(),
             resending: None,
+            held_back: held::Held::default(),
+            unlisted: lost::Unlisted::default(),
+            share: None,
             open: Vec::new(),
-            reports: mpsc::unbounded_channel(),
+            pacer: Pacer::start(Arc::clone(&context), reports.0.clone()),
+            passed: HashMap::new(),
+            full: None,
+            reports,
+            ends_here: false,
             at_end: None,
             newest: 0,
+            began: indices::now(),
             quiet_ticks: 0,
             context,
         }
+    }
+
+    /// Where members of the group report to.
+    pub(crate) fn reports(&self) -> mpsc::UnboundedSender<Report> {
+        self.reports.0.clone()
+    }
+
+    /// The journal is shared with others.
+    pub(crate) fn share(&mut self, group: Arc<Group>) {
+        let timeout = self.context.settings.member_timeout;
+        self.share = Some(shared::Share::new(group, timeout));
     }
 
     /// Runs until the end or until asked to stop. Gives back what it holds that the end needs.
@@ -151,54 +242,120 @@ impl Conductor {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shutdown = self.context.shutdown.clone();
+        let (mut draining, mut stopping) = (pin!(shutdown.draining()), pin!(shutdown.stopping()));
+        let mut reports = Vec::with_capacity(AT_ONCE);
         self.look_for_end().await;
         loop {
             self.start_what_is_ready();
+            if shutdown.is_draining() {
+                // What they wait for may not come any more.
+                self.running -= self.passed.drain().count() + self.pacer.abandon();
+                let waiting = self.share.as_mut().map(|share| share.waiting().drain(..).count());
+                self.running -= waiting.unwrap_or(0);
+            }
             // A reading that hasn't begun won't: it may wait for what won't either.
-            if shutdown.is_draining() && self.running == 0 && self.swept.is_some() {
+            let idle = self.running == 0 && self.swept.is_some() && self.unlisted.is_empty();
+            if shutdown.is_draining() && idle {
                 break;
             }
-            if self.at_end.is_some() && self.ends.is_some() && self.is_done()? {
+            if self.ends_here && self.is_done()? {
                 break;
             }
-            let may_read = self.at_end.is_none() && self.has_room() && !shutdown.is_draining();
+            let may_read = self.at_end.is_none()
+                && self.has_room()
+                && self.is_time_to_read()
+                && !shutdown.is_draining();
+            if self.at_end.is_none() && !self.has_room() {
+                self.full = Some(Instant::now());
+            }
+            // Who shares a journal has to be told of partitions that move, also when there is no room.
+            let is_shared = self.share.is_some();
+            if is_shared {
+                self.reader.flow(may_read)?;
+            }
+            let takes = may_read || is_shared && !shutdown.is_draining();
             tokio::select! {
-                report = self.reports.1.recv() => if let Some(report) = report { self.take(report)?; },
-                entry = self.reader.next(), if may_read => self.read(entry?).await,
+                _ = self.reports.1.recv_many(&mut reports, AT_ONCE) => {
+                    for report in reports.drain(..) {
+                        match report {
+                            Report::View { view } => self.take_view(*view?).await,
+                            report => self.take(report)?,
+                        }
+                    }
+                }
+                taken = self.reader.take(), if takes => {
+                    self.took(taken?).await?;
+                    if may_read {
+                        self.read_on().await?;
+                    }
+                }
                 _ = tick.tick() => self.tick().await,
-                () = shutdown.draining(), if !shutdown.is_draining() => {}
-                () = shutdown.stopping() => break,
+                () = &mut draining, if !shutdown.is_draining() => {}
+                () = &mut stopping => break,
             }
         }
-        for gap in self.connections.seen.gaps.clone() {
-            let Gap { connection, first, last } = gap;
-            self.note(format!("records {first} to {last} of connection {connection} are missing"));
-        }
-        Ok(Ended {
-            reader: self.reader,
-            gaps: self.connections.seen.gaps,
-            open: self.open,
-            reached_end: self.at_end.is_some(),
-        })
+        Ok(Ended { reader: self.reader, open: self.open, reached_end: self.at_end.is_some() })
     }
 
     /// Bytes held are bounded, but what runs must not wait for what can't be read.
     fn has_room(&self) -> bool {
-        self.held < self.context.settings.lookahead_bytes || self.running == 0
+        let held = self.held < self.context.settings.lookahead_bytes || self.running == 0;
+        held && !self.unlisted.is_full()
+    }
+
+    /// What is far ahead of its moment can be read later.
+    fn is_time_to_read(&self) -> bool {
+        let horizon = self.context.schedule.horizon();
+        self.running == 0 || horizon.is_none_or(|horizon| self.newest <= horizon)
     }
 
     // === the journal
 
-    async fn read(&mut self, entry: Entry) {
+    /// Reads what is there without waiting, a few at once.
+    async fn read_on(&mut self) -> Result<(), RunError> {
+        for _ in 0..AT_ONCE {
+            if self.at_end.is_some() || !self.has_room() || !self.is_time_to_read() {
+                break;
+            }
+            let Some(taken) = self.reader.take().now_or_never() else { break };
+            self.took(taken?).await?;
+        }
+        Ok(())
+    }
+
+    async fn took(&mut self, taken: Taken) -> Result<(), RunError> {
+        match taken {
+            Taken::Entry(entry) => self.read(entry).await?,
+            Taken::Gained(partitions) => self.gain(&partitions).await,
+            Taken::Lost(partitions) => self.lose_partitions(&partitions),
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, entry: Entry) -> Result<(), RunError> {
         self.quiet_ticks = 0;
-        let place = Place { partition: entry.partition, offset: entry.offset, next: entry.next };
+        let is_scattered = entry.is_scattered();
+        if let Some(share) = &mut self.share {
+            share.quiet = false;
+            if is_scattered && !share.is_alone() {
+                return Err(RunError::Scattered);
+            }
+            // Others may not be at their ends yet.
+            let end = |(partition, end): &(i32, u64)| {
+                *partition == entry.partition && entry.offset >= *end
+            };
+            if self.ends.as_ref().is_some_and(|ends| ends.0.iter().any(end)) {
+                self.look_for_end().await;
+                return Ok(());
+            }
+        }
+        let place = self.context.offsets.place(entry.partition, entry.offset, entry.next);
         let mut own = Claims::default();
         self.context.offsets.claim(&mut own, place);
         match entry.record {
             Err(bad) => {
-                tracing::error!(%bad, "a record can't be read");
                 self.context.metrics.bad_records.inc();
-                self.note(bad.to_string());
+                self.lose(Reason::BadRecord, place, self.newest, bad.to_string());
             }
             Ok(record) => {
                 if let Some(beat) = &record.heartbeat {
@@ -210,7 +367,7 @@ impl Conductor {
                     self.low_water.record(place.partition, newest);
                     let events = self.connections.take(
                         record,
-                        place,
+                        (place, is_scattered),
                         &self.context.offsets,
                         &mut self.next_key,
                     );
@@ -219,78 +376,42 @@ impl Conductor {
             }
         }
         self.context.offsets.release(own);
-        self.order.advance(self.low_water.get());
+        if self.share.is_none() {
+            self.order.advance(self.mark());
+        }
         self.look_for_end().await;
+        Ok(())
     }
 
-    async fn look_for_end(&mut self) {
-        let reached = self.ends.as_ref().is_some_and(|ends| self.reader.has_reached(ends));
-        if !reached || self.at_end.is_some() {
+    /// Everything that was captured before this time has been read.
+    fn mark(&self) -> Nanos {
+        self.reader.low_water().unwrap_or_else(|| self.low_water.get())
+    }
+
+    pub(super) async fn look_for_end(&mut self) {
+        if self.at_end.is_some() {
             return;
         }
+        let until = self.context.settings.until;
+        let past = until.is_some_and(|until| self.mark() > until);
+        if !past && !self.ends.as_ref().is_some_and(|ends| self.reader.has_reached(ends)) {
+            return;
+        }
+        self.ends_here = true;
         self.at_end = Some(Instant::now());
-        let events = self.connections.end(&self.context.offsets, &mut self.next_key);
-        self.enter(events).await;
-        self.order.advance(u64::MAX);
-    }
-
-    async fn enter(&mut self, events: Vec<Event>) {
-        let taken = self.connections.seen.bytes
-            - std::mem::replace(&mut self.taken, self.connections.seen.bytes);
-        self.held = self.held.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
-        for event in events {
-            match event {
-                Event::Began { key, at } => self.order.open(key, at, None),
-                Event::Deletes { key, began, scope } => self.order.open(key, began, Some(scope)),
-                Event::Closed(captured) => self.enter_exchange(*captured).await,
-                Event::Cancelled { key, claims, weight } => {
-                    Metrics::count(&self.context.metrics.nothing, "no whole head");
-                    self.order.finished(key);
-                    self.context.offsets.release(claims);
-                    self.held = self.held.saturating_sub(weight);
-                }
-                Event::Opaque(reason) => {
-                    self.context.metrics.opaque.with_label_values(&[reason.as_str()]).inc();
-                    self.context.metrics.doubt_left.inc();
-                    self.note(format!("a connection became opaque: {reason}"));
-                }
-            }
-        }
-    }
-
-    async fn enter_exchange(&mut self, captured: Captured) {
-        let settings = &self.context.settings;
-        if settings.until.is_some_and(|until| captured.ended > until) {
-            // Its claims are kept: a later run replays it.
-            self.order.finished(captured.key);
-            self.held = self.held.saturating_sub(captured.weight);
-            return;
-        }
-        let exchange = captured.exchange(settings.body_limit);
-        let what = match settings.mutations {
-            Mutations::Mirror => What::Mirror,
-            Mutations::Converge => What::Converge(self.interpret(&exchange).await),
+        // What is behind the journal's end as it was at the start, or behind `--until`, may hold the answer.
+        let expiry = nanos(self.context.settings.connection_expiry);
+        let goes_on = |node: &str, heard: u64| {
+            let silent = self.low_water.get().max(self.newest).saturating_sub(heard);
+            past || silent < expiry && self.low_water.is_alive(node, self.began)
         };
-        let (scope, role) = touches(&what);
-        let closed = Closed { began: captured.began, answered: captured.ended, scope, role };
-        let (key, connection) = (captured.key, Arc::clone(&captured.connection));
-        self.jobs.insert(key, Pending { captured, exchange, what, ready: None });
-        self.lines.entry(connection).or_default().waiting.push_back(key);
-        self.order.close(key, closed);
-    }
-
-    async fn interpret(&mut self, exchange: &converge::Exchange) -> Meaning {
-        let source = self.context.source.as_deref();
-        let meaning = interpret(exchange, &self.knowledge.facts(source));
-        if let Meaning::Control(control) = &meaning {
-            self.knowledge.learn(exchange, control);
+        let (offsets, next_key) = (&self.context.offsets, &mut self.next_key);
+        let events = self.connections.end(offsets, next_key, goes_on);
+        self.enter(events).await;
+        match self.share {
+            None => self.order.advance(u64::MAX),
+            Some(_) => self.publish(),
         }
-        if let Meaning::Write(write) = &meaning
-            && self.knowledge.meet(&write.scope(), source).await
-        {
-            return interpret(exchange, &self.knowledge.facts(source));
-        }
-        meaning
     }
 
     fn note(&mut self, line: String) {
@@ -307,47 +428,60 @@ impl Conductor {
         let metrics = &self.context.metrics;
         let seen = &self.connections.seen;
         metrics.duplicates.inc_by(seen.duplicates.saturating_sub(metrics.duplicates.get()));
-        metrics.gaps.inc_by((seen.gaps.len() as u64).saturating_sub(metrics.gaps.get()));
         let newest = Duration::from_nanos(self.newest);
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         metrics.lag.set(now.saturating_sub(newest).as_secs_f64());
+        self.look_at_lag();
 
         self.quiet_ticks += 1;
-        let expiry = self.context.settings.connection_expiry.as_nanos();
-        let expiry = u64::try_from(expiry).unwrap_or(u64::MAX);
+        let expiry = nanos(self.context.settings.connection_expiry);
         let before = self.low_water.get().max(self.newest).saturating_sub(expiry);
         let events = self.connections.expire(before, &self.context.offsets, &mut self.next_key);
         self.enter(events).await;
         // The end may lie behind the last record: in a segment that a proxy began and wrote nothing to.
         self.look_for_end().await;
-        if self.quiet_ticks == QUIET_TICKS && self.has_room() {
+        if self.quiet_ticks >= QUIET_TICKS && self.has_room() && self.reader.low_water().is_none() {
             // No heartbeat either: the proxies are gone, and nothing older can come any more.
-            self.order.advance(self.newest);
+            match &mut self.share {
+                None => self.order.advance(self.newest),
+                Some(share) => share.quiet = true,
+            }
         }
     }
 
     async fn commit(&mut self) {
         for (partition, offset) in self.context.offsets.take_committable() {
             if let Err(error) = self.reader.commit(partition, offset).await {
-                tracing::warn!(%error, partition, offset, "cannot commit; trying again with the next");
+                tracing::warn!(%error, partition, offset, "cannot commit; trying again");
+                self.context.offsets.refused(partition);
             }
         }
     }
 
     fn is_done(&self) -> Result<bool, RunError> {
-        let idle = self.running == 0 && self.is_reading_idle() && self.resending.is_none();
+        let idle = self.running == 0
+            && self.is_reading_idle()
+            && self.resending.is_none()
+            && self.unlisted.is_empty();
+        let nothing_left = idle && self.doubts.is_empty() && self.deletes.is_empty();
+        if let Some(share) = &self.share {
+            return Ok(nothing_left && self.jobs.is_empty() && share.is_at_end());
+        }
         if idle && !self.jobs.is_empty() {
             let first = self.jobs.values().next().map(|p| p.captured.id()).unwrap_or_default();
             return Err(RunError::Stuck { waiting: self.jobs.len(), first });
         }
-        Ok(idle && self.doubts.is_empty() && self.deletes.is_empty())
+        Ok(nothing_left)
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What a run leaves when it ends.
 pub(crate) struct Ended {
     pub(crate) reader: Reader,
-    pub(crate) gaps: Vec<Gap>,
     pub(crate) open: Vec<String>,
     pub(crate) reached_end: bool,
 }

@@ -1,5 +1,8 @@
 //! What can be set: flags, file and environment, checked once into [`Settings`].
 
+mod transforms;
+mod tuples;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser, ValueEnum};
@@ -9,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use settings::{Size, Span, layered, refuse};
 
 pub use settings::BadSettings;
+pub use transforms::{TransformFlags, TransformSettings};
+pub use tuples::{TupleCompression, TupleFlags, TupleLayout, TupleSettings};
 
-const PROGRAM: &str = "traffic-replayer";
+pub(crate) const PROGRAM: &str = "traffic-replayer";
 
 /// Brings a target cluster to the state of a source by what a journal says happened.
 ///
@@ -18,9 +23,9 @@ const PROGRAM: &str = "traffic-replayer";
 /// --target http://new:9200 --tuples /var/lib/godwit/tuples --exit-at-end
 #[derive(Clone, Debug, Default, Parser, Serialize, Deserialize)]
 #[command(name = PROGRAM, version)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Flags {
-    /// Journal to replay: file:///FOLDER or kafka://HOST:PORT[,HOST:PORT]/TOPIC
+    /// Journal to replay: file:///FOLDER, kafka://HOST:PORT[,HOST:PORT]/TOPIC or export:///FILE
     #[arg(long, value_name = "URL")]
     pub journal: Option<String>,
     /// Cluster to write to
@@ -29,8 +34,8 @@ pub struct Flags {
     /// Cluster that was captured; what the journal doesn't prove is read from it
     #[arg(long, value_name = "URL")]
     pub source: Option<String>,
-    /// Folder for tuples: requests with both answers
-    #[arg(long, value_name = "DIR")]
+    /// Where tuples go, requests with both answers: a folder, s3://bucket/prefix, gs://…, az://container/…, or `none`
+    #[arg(long, value_name = "PLACE")]
     pub tuples: Option<PathBuf>,
     /// Whose offsets to go on from
     #[arg(long, value_name = "NAME")]
@@ -53,7 +58,16 @@ pub struct Flags {
     /// End when the journal's end, as it is now, has been replayed
     #[arg(long)]
     pub exit_at_end: bool,
-    /// Listener for /livez, /readyz and /metrics
+    /// Share the topic with other replayers of the group: each reads some of its partitions
+    #[arg(long, value_name = "BOOL")]
+    pub share: Option<bool>,
+    /// Silence after which another replayer of the group is gone
+    #[arg(long, value_name = "TIME")]
+    pub member_timeout: Option<Span>,
+    /// Forget what the journal has lost for good (--journal, --target), and end
+    #[arg(long)]
+    pub forget_lost: bool,
+    /// Listener for /livez, /readyz, /metrics, and POST /pause, /resume, /speed?speedup=N or ?rate=N
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<SocketAddr>,
     /// YAML file with any of these settings
@@ -82,9 +96,15 @@ pub struct Flags {
     /// Certificate authority of the target, PEM
     #[arg(long, value_name = "FILE")]
     pub target_ca: Option<PathBuf>,
-    /// Requests in flight to the target at most
+    /// Connections to the target at most, each with one request at a time
     #[arg(long, value_name = "N")]
     pub target_connections: Option<usize>,
+    /// Compress bodies that go to the target
+    #[arg(long)]
+    pub target_gzip: bool,
+    /// How long a connection to the target is kept that has nothing to do
+    #[arg(long, value_name = "TIME")]
+    pub target_idle: Option<Span>,
     /// How long a target that doesn't answer is waited for
     #[arg(long, value_name = "TIME")]
     pub target_retry_for: Option<Span>,
@@ -121,6 +141,12 @@ pub struct Flags {
     /// Filter of log lines, such as info or traffic_replayer=debug
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub transforms: TransformFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub tuple: TupleFlags,
 }
 
 /// What is done with requests that change something.
@@ -164,8 +190,14 @@ pub struct Settings {
     /// Nanoseconds since 1970; exchanges answered later are not replayed.
     pub until: Option<u64>,
     pub exit_at_end: bool,
+    /// Others of the group replay the same topic.
+    pub share: bool,
+    pub member_timeout: Duration,
+    /// Only clear the list of losses.
+    pub forget_lost: bool,
     pub target: cluster::Settings,
     pub target_connections: usize,
+    pub target_gzip: bool,
     pub source: Option<cluster::Settings>,
     pub source_rate: Option<u32>,
     pub tuples: PathBuf,
@@ -184,6 +216,8 @@ pub struct Settings {
     pub admin: Option<SocketAddr>,
     pub output: Output,
     pub log_level: String,
+    pub transforms: TransformSettings,
+    pub tuple: TupleSettings,
 }
 
 impl Settings {
@@ -196,11 +230,15 @@ impl Settings {
             from: StartFrom::Group,
             until: None,
             exit_at_end: false,
+            share: false,
+            member_timeout: Duration::from_secs(10),
+            forget_lost: false,
             target: cluster::Settings {
                 retry: cluster::Retry::for_at_most(Duration::from_secs(600)),
                 ..cluster::Settings::new(target)
             },
             target_connections: 64,
+            target_gzip: false,
             source: None,
             source_rate: None,
             tuples: tuples.into(),
@@ -218,6 +256,8 @@ impl Settings {
             admin: None,
             output: Output::Table,
             log_level: "info".into(),
+            transforms: TransformSettings::default(),
+            tuple: TupleSettings::default(),
         }
     }
 
@@ -244,7 +284,11 @@ impl Settings {
         let journal = flags.journal.ok_or_else(|| missing("journal", "say what to replay"))?;
         let target =
             flags.target.ok_or_else(|| missing("target", "say which cluster to write to"))?;
-        let tuples = flags.tuples.ok_or_else(|| missing("tuples", "say where tuples go"))?;
+        let tuples = match flags.tuples {
+            Some(tuples) => tuples,
+            None if flags.forget_lost => PathBuf::new(),
+            None => return Err(missing("tuples", "say where tuples go")),
+        };
         let parsed = journal.parse().map_err(|e| refuse("journal", &journal, e))?;
         let mut settings = Self::new(parsed, target, tuples);
 
@@ -274,6 +318,10 @@ impl Settings {
         if let Some(connections) = flags.target_connections {
             settings.target_connections = connections.max(1);
         }
+        if let Some(Span(idle)) = flags.target_idle {
+            settings.target.idle_timeout = idle;
+        }
+        settings.target_gzip = flags.target_gzip;
         settings.target.idle_connections = settings.target_connections;
 
         settings.pace = pace(flags.speedup, flags.rate)?;
@@ -281,6 +329,13 @@ impl Settings {
         settings.until = flags.until.as_deref().map(|text| time("until", text)).transpose()?;
         settings.kafka = flags.kafka.iter().map(|text| property(text)).collect::<Result<_, _>>()?;
         settings.exit_at_end = flags.exit_at_end;
+        settings.forget_lost = flags.forget_lost;
+        settings.share = flags.share.unwrap_or(settings.share);
+        settings.member_timeout = flags.member_timeout.map_or(settings.member_timeout, |Span(d)| d);
+        let is_topic = matches!(settings.journal, JournalUrl::Kafka { .. });
+        if settings.share && (!is_topic || settings.from != StartFrom::Group) {
+            return Err(refuse("share", "true", "needs a Kafka topic, and no --from"));
+        }
         settings.source_rate = flags.source_rate;
         settings.admin = flags.admin;
         settings.mutations = flags.mutations.unwrap_or_default();
@@ -299,6 +354,11 @@ impl Settings {
             flags.connection_expiry.map_or(settings.connection_expiry, |Span(d)| d);
         settings.doubt_batch = flags.doubt_batch.unwrap_or(settings.doubt_batch).clamp(1, 10_000);
         settings.note_deletes = flags.note_deletes.unwrap_or(settings.note_deletes);
+        settings.transforms = flags.transforms.check()?;
+        settings.tuple = flags.tuple.check(&settings.tuples)?;
+        if settings.tuple.store.is_some() {
+            settings.tuple_file_age = AGE_IN_A_STORE;
+        }
         settings.tuple_file_bytes =
             flags.tuple_file_bytes.map_or(settings.tuple_file_bytes, |s| s.0);
         settings.tuple_file_age = flags.tuple_file_age.map_or(settings.tuple_file_age, |Span(d)| d);
@@ -307,7 +367,10 @@ impl Settings {
     }
 }
 
-fn pace(speedup: Option<f64>, rate: Option<f64>) -> Result<Pace, BadSettings> {
+/// Of tuples that go to a store by default: what isn't there isn't committed.
+const AGE_IN_A_STORE: Duration = Duration::from_secs(60);
+
+pub(crate) fn pace(speedup: Option<f64>, rate: Option<f64>) -> Result<Pace, BadSettings> {
     match (speedup, rate) {
         (_, Some(rate)) if rate > 0.0 && rate.is_finite() => Ok(Pace::Rate(rate)),
         (_, Some(rate)) => Err(refuse("rate", &rate.to_string(), "must be above 0")),
@@ -318,7 +381,7 @@ fn pace(speedup: Option<f64>, rate: Option<f64>) -> Result<Pace, BadSettings> {
     }
 }
 
-fn from(text: &str) -> Result<StartFrom, BadSettings> {
+pub(crate) fn from(text: &str) -> Result<StartFrom, BadSettings> {
     match text {
         "group" => Ok(StartFrom::Group),
         "beginning" => Ok(StartFrom::Beginning),
@@ -329,14 +392,14 @@ fn from(text: &str) -> Result<StartFrom, BadSettings> {
     }
 }
 
-fn time(flag: &'static str, text: &str) -> Result<u64, BadSettings> {
+pub(crate) fn time(flag: &'static str, text: &str) -> Result<u64, BadSettings> {
     let time: jiff::Timestamp = text
         .parse()
         .map_err(|_| refuse(flag, text, "expected a time such as 2026-11-23T10:00:00Z"))?;
     u64::try_from(time.as_nanosecond()).map_err(|_| refuse(flag, text, "lies before 1970"))
 }
 
-fn property(text: &str) -> Result<(String, String), BadSettings> {
+pub(crate) fn property(text: &str) -> Result<(String, String), BadSettings> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(refuse("kafka", text, "expected NAME=VALUE")),

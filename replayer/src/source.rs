@@ -44,7 +44,8 @@ impl Source {
         let cluster = Cluster::connect(settings).await?;
         let info = cluster.info();
         let elasticsearch_major = (info.flavour == Flavour::Elasticsearch).then_some(info.major);
-        let facts = Facts { elasticsearch_major, ..Facts::default() };
+        let unnumbered = !info.reads_sequence_numbers();
+        let facts = Facts { elasticsearch_major, unnumbered, ..Facts::default() };
         let source = Self {
             cluster,
             rate: Rate::per_second(rate),
@@ -104,6 +105,13 @@ impl Source {
     pub(crate) fn knows(&self, name: &str) -> bool {
         let view = self.view.read();
         view.indices.contains_key(name) || view.aliases.contains_key(name)
+    }
+
+    /// The indices that a name has ever been seen to stand for; `None` when it was never seen.
+    pub(crate) fn behind(&self, name: &str) -> Option<Vec<String>> {
+        let view = self.view.read();
+        let led_to = view.led_to.get(name).map(|indices| indices.iter().cloned().collect());
+        led_to.or_else(|| view.indices.contains_key(name).then(Vec::new))
     }
 
     /// The UUID of an index as last seen.

@@ -16,7 +16,8 @@ use codec::{
 use converge::{BodyState, Exchange, Scope, order::ExchangeKey};
 
 use crate::{
-    captured::Captured,
+    captured::{self, Captured},
+    connections::Gap,
     offsets::{Claims, Offsets, Place},
 };
 
@@ -32,13 +33,15 @@ pub(crate) enum Event {
     /// The first byte of a request.
     Began { key: ExchangeKey, at: Nanos },
     /// A request is complete that deletes indices if it succeeds.
-    Deletes { key: ExchangeKey, began: Nanos, scope: Scope },
+    Deletes { key: ExchangeKey, name: String, began: Nanos, scope: Scope },
     /// The exchange is over.
     Closed(Box<Captured>),
     /// What began is no request after all, or was left out by the proxy on purpose.
     Cancelled { key: ExchangeKey, claims: Claims, weight: usize },
     /// The rest of the connection has no boundaries: what it did is not known.
-    Opaque(Reason),
+    Opaque { connection: Arc<str>, reason: Reason, at: Nanos, place: Place },
+    /// Records of the connection never came; the one at `place` is the first behind them.
+    Gap { gap: Gap, at: Nanos, place: Place },
 }
 
 /// The bytes of one connection, both directions.
@@ -50,7 +53,7 @@ pub(crate) struct Stream {
     body_limit: usize,
     state: State,
     /// Requests without a complete answer, oldest first. Only the last may be incomplete.
-    open: VecDeque<Open>,
+    open: VecDeque<Box<Open>>,
     next_number: u64,
     /// Bytes that came after a request which may be answered 101.
     held: Vec<(Nanos, Bytes, Place)>,
@@ -162,12 +165,15 @@ impl Stream {
             open.last = at;
             match found {
                 None => return,
-                Some(Assembled::Opaque(reason)) => return self.turn_opaque(reason, outside),
+                Some(Assembled::Opaque(reason)) => {
+                    return self.turn_opaque(reason, at, place, outside);
+                }
                 Some(Assembled::Message(request)) => {
                     let upgrade = request.upgrade;
-                    if let Some(scope) = deletes(&request) {
+                    if let Some(scope) = unsettles(&request) {
                         let (key, began) = (open.key, open.began);
-                        outside.events.push(Event::Deletes { key, began, scope });
+                        let name = captured::name(&self.connection, open.number);
+                        outside.events.push(Event::Deletes { key, name, began, scope });
                     }
                     open.request = Some(request);
                     self.close_answered(outside);
@@ -189,7 +195,7 @@ impl Stream {
             outside.offsets.claim(&mut claims, anchor);
         }
         outside.offsets.claim(&mut claims, place);
-        self.open.push_back(Open {
+        self.open.push_back(Box::new(Open {
             key,
             number: self.next_number,
             began: at,
@@ -199,7 +205,7 @@ impl Stream {
             answered: None,
             claims,
             weight: 0,
-        });
+        }));
         self.next_number += 1;
         if let Some(open) = self.open.back_mut() {
             open.take(OVERHEAD, outside);
@@ -239,14 +245,16 @@ impl Stream {
             }
             match found {
                 None => return,
-                Some(Assembled::Opaque(reason)) => return self.turn_opaque(reason, outside),
+                Some(Assembled::Opaque(reason)) => {
+                    return self.turn_opaque(reason, at, place, outside);
+                }
                 Some(Assembled::Message(response)) if response.interim => open.answer_began = None,
                 Some(Assembled::Message(response)) => {
                     let upgraded = response.status == 101;
                     open.answered = Some((at, response));
                     self.close_answered(outside);
                     if upgraded {
-                        return self.turn_opaque(Reason::Upgraded, outside);
+                        return self.turn_opaque(Reason::Upgraded, at, place, outside);
                     }
                     for (at, bytes, place) in std::mem::take(&mut self.held) {
                         self.read(at, bytes, place, outside);
@@ -254,6 +262,11 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// Gives what is open, with its weight, and forgets it.
+    pub(crate) fn forget(&mut self) -> Vec<(ExchangeKey, usize)> {
+        self.open.drain(..).map(|open| (open.key, open.weight)).collect()
     }
 
     /// The proxy marks the end of a request.
@@ -311,11 +324,12 @@ impl Stream {
         }
     }
 
-    fn turn_opaque(&mut self, reason: Reason, outside: &mut Outside<'_>) {
-        let at = self.open.back().map_or(0, |open| open.last);
-        self.close(at, outside);
+    fn turn_opaque(&mut self, reason: Reason, at: Nanos, place: Place, outside: &mut Outside<'_>) {
+        let last = self.open.back().map_or(0, |open| open.last);
+        self.close(last, outside);
         self.state = State::Opaque;
-        outside.events.push(Event::Opaque(reason));
+        let connection = Arc::clone(&self.connection);
+        outside.events.push(Event::Opaque { connection, reason, at, place });
     }
 
     /// Fresh assemblers: what came before has nothing to do with what comes now.
@@ -327,18 +341,24 @@ impl Stream {
     }
 }
 
-/// The indices that a request deletes if it succeeds. Only a few shapes can.
-fn deletes(request: &RequestMessage) -> Option<Scope> {
-    let aliases = request.target.windows(8).any(|part| part == b"_aliases");
-    if request.method != Method::Delete && !aliases {
+/// The indices whose writes a request puts in doubt where they overlap. Only a few shapes can.
+fn unsettles(request: &RequestMessage) -> Option<Scope> {
+    let names = |part: &[u8]| request.target.windows(part.len()).any(|window| window == part);
+    let creates =
+        request.method == Method::Put && !request.target.iter().skip(1).any(|byte| *byte == b'/');
+    let may = request.method == Method::Delete
+        || creates
+        || [&b"_aliases"[..], b"_settings", b"_template"].iter().any(|part| names(part));
+    if !may {
         return None;
     }
-    converge::deletes(&Exchange {
+    let encoded = request.headers.get("content-encoding").is_some();
+    converge::unsettles(&Exchange {
         method: converge::Method::parse(&request.method_bytes),
         target: request.target.clone(),
         headers: Vec::new(),
         body: request.body.to_bytes(),
-        body_state: BodyState::Whole,
+        body_state: if encoded { BodyState::Unreadable } else { BodyState::Whole },
         answer: None,
     })
 }
@@ -370,6 +390,7 @@ impl Open {
             sent: self.last,
             ended,
             claims: self.claims,
+            awaited: false,
             weight: self.weight,
         }))
     }

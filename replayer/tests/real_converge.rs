@@ -437,3 +437,24 @@ async fn a_change_of_an_index_that_is_gone_is_superseded() {
     assert!(summary.is_converged(), "{summary}");
     lab.assert_equal().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollover_whose_answer_says_nothing_is_settled_by_the_source() {
+    let lab = Lab::start("rolled").await;
+    let (index, alias) = (&lab.index, format!("{}-alias", lab.index));
+    let first = json!({"aliases": {&alias: {"is_write_index": true}}});
+    lab.ok(Method::PUT, &format!("/{index}-1"), &first).await;
+    lab.ok(Method::PUT, &format!("/{alias}/_doc/1"), &json!({"n": 1})).await;
+    let settings = json!({"settings": {"refresh_interval": "9s"}});
+    let path = format!("/{alias}/_rollover/{index}-2?filter_path=acknowledged");
+    lab.ok(Method::POST, &path, &settings).await;
+    lab.ok(Method::PUT, &format!("/{alias}/_doc/2"), &json!({"n": 2})).await;
+    lab.stop_proxy().await;
+    let summary = lab.replay(|_| {}).await.unwrap();
+    assert!(summary.is_converged(), "{summary}");
+    assert_eq!(summary.doubt["no sequence number"], 1, "{summary}");
+    assert!(lab.differences().await.is_empty());
+    let found =
+        lab.on_target(Method::GET, &format!("/{index}-2/_settings?flat_settings=true")).await;
+    assert_eq!(found[format!("{index}-2")]["settings"]["index.refresh_interval"], "9s");
+}

@@ -31,23 +31,34 @@ struct Reader {
     offsets: Offsets,
     next_key: u64,
     paths: Vec<String>,
+    gaps: Vec<Gap>,
 }
 
 impl Reader {
     fn new(window: u64) -> Self {
         let connections = Connections::new(window, 1 << 20);
-        Self { connections, offsets: Offsets::default(), next_key: 0, paths: Vec::new() }
+        Self {
+            connections,
+            offsets: Offsets::default(),
+            next_key: 0,
+            paths: Vec::new(),
+            gaps: Vec::new(),
+        }
     }
 
     fn take(&mut self, record: Record) {
-        let place = Place { partition: 0, offset: record.number, next: record.number + 1 };
-        let events = self.connections.take(record, place, &self.offsets, &mut self.next_key);
+        let place =
+            Place { partition: 0, offset: record.number, next: record.number + 1, epoch: 0 };
+        let events =
+            self.connections.take(record, (place, false), &self.offsets, &mut self.next_key);
         self.keep(events);
     }
 
     fn keep(&mut self, events: Vec<Event>) {
         for event in events {
-            if let Event::Closed(captured) = event {
+            if let Event::Gap { gap, .. } = event {
+                self.gaps.push(gap);
+            } else if let Event::Closed(captured) = event {
                 let target = String::from_utf8_lossy(&captured.request.target).into_owned();
                 let answered = if captured.response.is_some() { "" } else { "?" };
                 self.paths.push(format!("{target}{answered}"));
@@ -68,7 +79,7 @@ fn records_that_come_twice_or_late_count_once() {
     reader.take(record(4, vec![ok()], false));
     assert_eq!(reader.paths, ["/a", "/b"]);
     assert_eq!(reader.connections.seen.duplicates, 2);
-    assert!(reader.connections.seen.gaps.is_empty());
+    assert!(reader.gaps.is_empty());
 }
 
 #[test]
@@ -77,14 +88,43 @@ fn what_stays_missing_is_a_gap_and_the_open_exchange_has_no_answer() {
     reader.take(record(1, vec![get("a")], false));
     reader.take(record(4, vec![ok()], false));
     reader.take(record(5, vec![get("b")], false));
-    assert!(reader.connections.seen.gaps.is_empty());
+    assert!(reader.gaps.is_empty());
     reader.take(record(6, vec![ok()], false));
     reader.take(record(7, vec![get("c")], false));
-    assert_eq!(reader.connections.seen.gaps, [Gap { connection: "c".into(), first: 2, last: 3 }]);
+    assert_eq!(reader.gaps, [Gap { connection: "c".into(), first: 2, last: 3 }]);
     assert_eq!(reader.paths, ["/a?", "/b"]);
-    let events = reader.connections.end(&reader.offsets, &mut reader.next_key);
+    let events = reader.connections.end(&reader.offsets, &mut reader.next_key, |_, _| false);
     reader.keep(events);
     assert_eq!(reader.paths, ["/a?", "/b", "/c?"]);
+}
+
+#[test]
+fn a_record_that_came_early_is_not_committed_before_its_turn() {
+    let mut reader = Reader::new(100);
+    reader.take(record(1, vec![get("a"), ok()], false));
+    reader.take(record(3, vec![get("b"), ok()], false));
+    reader.take(record(3, vec![get("b"), ok()], false));
+    let mut own = crate::offsets::Claims::default();
+    reader.offsets.claim(&mut own, Place { partition: 0, offset: 9, next: 10, epoch: 0 });
+    reader.offsets.release(own);
+    assert_eq!(reader.offsets.take_committable(), [(0, 3)]);
+    reader.take(record(2, vec![get("c"), ok()], false));
+    assert_eq!(reader.offsets.take_committable(), [(0, 10)]);
+}
+
+#[test]
+fn what_may_still_be_answered_keeps_its_records() {
+    for goes_on in [false, true] {
+        let mut reader = Reader::new(100);
+        reader.take(record(1, vec![get("a"), ok(), get("b")], false));
+        let Reader { connections, offsets, next_key, .. } = &mut reader;
+        let events = connections.end(offsets, next_key, |node, at| {
+            assert_eq!((node, at), ("n", 1));
+            goes_on
+        });
+        let awaited = |event: &Event| matches!(event, Event::Closed(c) if c.awaited);
+        assert_eq!(events.iter().filter(|event| awaited(event)).count(), usize::from(goes_on));
+    }
 }
 
 #[test]

@@ -5,16 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use cluster::{ClusterError, Document, DocumentId, Found, IndexDefinition};
+use cluster::{ClusterError, Document, DocumentId, Found, IndexDefinition, Wanted};
 use converge::{
     Address, Change, Doubt, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write,
 };
 use deletes::Delete;
 
-use super::{Resolved, Swept, Waiting};
+use super::{Resolved, Swept, Waiting, named};
 use crate::{
     context::Context,
-    noted,
+    indices, noted,
     operations::{self, Occasion},
     source::Source,
 };
@@ -165,13 +165,22 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Compares all of an index.
+    /// Templates, pipelines, scripts, data streams.
+    pub(super) async fn named(&mut self, path: &[String]) -> Result<(), ClusterError> {
+        let target = &self.context.sender.target;
+        if let Err(why) = named::follow(&self.source.cluster, target, path).await? {
+            self.failures.insert(path.join("/"), why);
+        }
+        Ok(())
+    }
+
+    /// Compares ids and versions of an index, on both sides. What was swept into this very index of the target is
+    /// there; what may be gone is looked for in all of it.
     pub(super) async fn walk(
         &mut self,
         index: &str,
         swept: &mut Swept,
     ) -> Result<(), ClusterError> {
-        swept.retain(|(of, _), _| !self.source.has_uuid(index, Some(of)));
         self.sweep(index, swept, "walk").await?;
         self.find_gone(index).await
     }
@@ -188,17 +197,26 @@ impl<'a> Reading<'a> {
             self.failures.insert(index.to_owned(), why);
             return Ok(());
         }
+        if self.source.facts().unnumbered {
+            return self.compare(index, how).await;
+        }
         // Before anything is read: what is made again meanwhile counts as not swept.
         let image = self.context.indices.image(index).await?;
         let both = (original.uuid().unwrap_or_default().to_owned(), image.unwrap_or_default());
         let since = swept.get(&both).cloned().unwrap_or_default();
         let page = self.context.settings.doubt_batch;
-        let begun = self.source.cluster.sweep(index, original.shards(), &since, page).await?;
+        // What is walked is there for the most part.
+        let wanted = if how == "walk" { Wanted::Numbers } else { Wanted::Document };
+        let begun = self.source.cluster.sweep(index, original.shards(), &since, page, wanted);
+        let begun = begun.await?;
         let Some(mut sweep) = begun else { return Ok(()) };
         let failed = self.failures.len();
         while let Some(documents) = sweep.next_page().await? {
             self.source.rate.take(documents.len()).await;
-            let missing = self.missing(index, documents).await?;
+            let mut missing = self.missing(index, documents).await?;
+            if wanted == Wanted::Numbers {
+                missing = self.whole(index, missing).await?;
+            }
             self.write(index, missing, how).await?;
         }
         if self.failures.len() > failed {
@@ -213,6 +231,24 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    /// Of a source without sequence numbers: reads the whole index, and writes what the target has otherwise.
+    async fn compare(&mut self, index: &str, how: &'static str) -> Result<(), ClusterError> {
+        let page = self.context.settings.doubt_batch;
+        let mut scan = self.source.cluster.scan(index, page).await?;
+        loop {
+            let documents = scan.next_page().await?;
+            if documents.is_empty() {
+                return Ok(());
+            }
+            self.source.rate.take(documents.len()).await;
+            let ids: Vec<DocumentId> = documents.iter().map(id_of).collect();
+            let there = self.context.sender.target.multi_get(index, &ids).await?;
+            let differs = |(document, found): &(Document, Found)| !matches!(found, Found::Live(found) if found.source == document.source);
+            let pairs = documents.into_iter().zip(there).filter(differs);
+            self.write(index, pairs.map(|(document, _)| document).collect(), how).await?;
+        }
+    }
+
     async fn original(&self, index: &str) -> Result<Option<IndexDefinition>, ClusterError> {
         Ok(self.source.cluster.index_definitions(index).await?.remove(index))
     }
@@ -223,16 +259,34 @@ impl<'a> Reading<'a> {
         index: &str,
         documents: Vec<Document>,
     ) -> Result<Vec<Document>, ClusterError> {
-        let ids: Vec<DocumentId> = documents
-            .iter()
-            .map(|d| DocumentId { id: d.id.clone(), routing: d.routing.clone() })
-            .collect();
+        let ids: Vec<DocumentId> = documents.iter().map(id_of).collect();
         let versions = self.context.sender.target.versions(index, &ids).await?;
         let there = |document: &Document, version: Option<i64>| {
             version.is_some() && version == version_of(document).ok().map(Version::get)
         };
         let pairs = documents.into_iter().zip(versions);
         Ok(pairs.filter(|(d, version)| !there(d, *version)).map(|(d, _)| d).collect())
+    }
+
+    /// Documents with their sources, as the source has them now; those that are gone are left out.
+    async fn whole(
+        &mut self,
+        index: &str,
+        documents: Vec<Document>,
+    ) -> Result<Vec<Document>, ClusterError> {
+        let ids: Vec<DocumentId> = documents.iter().map(id_of).collect();
+        let mut live = Vec::with_capacity(ids.len());
+        for (id, found) in ids.iter().zip(self.source.cluster.multi_get(index, &ids).await?) {
+            match found {
+                Found::Live(document) => live.push(document),
+                // Its own delete says so, or what looks for it next.
+                Found::Gone | Found::NoIndex => {}
+                Found::Unreadable(why) => {
+                    self.failures.insert(format!("{index}/{}", id.id), why);
+                }
+            }
+        }
+        Ok(live)
     }
 
     /// Deletes what the target has and the source hasn't.
@@ -242,7 +296,7 @@ impl<'a> Reading<'a> {
         }
         noted::note(self.context, index, vec![Delete::Walk]).await?;
         let page = self.context.settings.doubt_batch;
-        let mut scan = self.context.sender.target.scan(index, page).await?;
+        let mut scan = self.context.sender.target.scan_numbers(index, page).await?;
         loop {
             let page = scan.next_page().await?;
             if page.is_empty() {
@@ -260,9 +314,14 @@ impl<'a> Reading<'a> {
         documents: Vec<Document>,
         how: &'static str,
     ) -> Result<(), ClusterError> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        self.context.ahead.note(index, indices::now());
         let mut operations = Vec::with_capacity(documents.len());
-        for document in documents {
-            match version_of(&document) {
+        let versions = self.versions_for(index, &documents).await?;
+        for (document, version) in documents.into_iter().zip(versions) {
+            match version {
                 Ok(version) => operations.push(Operation {
                     address: address(index, document.id, document.routing),
                     version,
@@ -272,6 +331,24 @@ impl<'a> Reading<'a> {
             }
         }
         self.apply(operations, how).await
+    }
+
+    /// The versions that documents get on the target: those of their sequence numbers. Without such, those that
+    /// the target has: nobody else writes meanwhile.
+    async fn versions_for(
+        &self,
+        index: &str,
+        documents: &[Document],
+    ) -> Result<Vec<Result<Version, String>>, ClusterError> {
+        if !self.source.facts().unnumbered {
+            return Ok(documents.iter().map(version_of).collect());
+        }
+        let ids: Vec<DocumentId> = documents.iter().map(id_of).collect();
+        let there = self.context.sender.target.versions(index, &ids).await?;
+        let same = |version: Option<i64>| {
+            Version::of_external(version.unwrap_or(0)).map_err(|error| error.to_string())
+        };
+        Ok(there.into_iter().map(same).collect())
     }
 
     /// Deletes documents with the versions that the target had.
@@ -313,12 +390,12 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Settles the receipt of each doubt that is resolved.
+    /// Tells which doubts are resolved.
     pub(super) fn settle(self, batch: Vec<Waiting>) -> Resolved {
         let mut resolved = Resolved::default();
         for waiting in batch {
             match self.failure(&waiting.doubt) {
-                None => waiting.receipt.settle(),
+                None => resolved.done.push(waiting),
                 Some(why) => resolved.left.push((waiting, why)),
             }
         }
@@ -339,6 +416,7 @@ impl<'a> Reading<'a> {
             }
             DoubtKind::Sweep { index } | DoubtKind::Walk { index } => self.failure_in(index),
             DoubtKind::Definition { scope, .. } => self.failure_in(&format!("{scope:?}")),
+            DoubtKind::Named { path } => self.failures.get(&path.join("/")).cloned(),
         }
     }
 
@@ -378,6 +456,10 @@ fn parts(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
 
 fn address(index: &str, id: String, routing: Option<String>) -> Address {
     Address { index: Arc::from(index), doc_type: None, id, routing }
+}
+
+fn id_of(document: &Document) -> DocumentId {
+    DocumentId { id: document.id.clone(), routing: document.routing.clone() }
 }
 
 fn version_of(document: &Document) -> Result<Version, String> {

@@ -1,9 +1,9 @@
 //! Creating and changing indices of the target.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cluster::{ClusterError, IndexDefinition, Method, Repeat, Reply, Request, encode_segment};
-use converge::{Scope, Selection};
+use converge::Selection;
 use serde_json::{Map, Value, json};
 use transform::Origin;
 
@@ -40,8 +40,9 @@ impl Indices {
         uuid: &str,
     ) -> Result<(), IndexError> {
         let origin = Origin { source_uuid: uuid.to_owned(), epoch: 0, versioning: "sequence" };
+        let settings = self.with_routing_shards(index, original).await?;
         let definition: Map<String, Value> = [
-            ("settings", &original.settings),
+            ("settings", &settings),
             ("mappings", &original.mappings),
             ("aliases", &original.aliases),
         ]
@@ -49,6 +50,32 @@ impl Indices {
         .map(|(key, value)| (key.to_owned(), Value::Object(value.clone())))
         .collect();
         self.create(index, &definition, &origin, "source").await
+    }
+
+    /// The settings with the number of routing shards, which `GET /index` leaves out. The target has to hash ids
+    /// and routings as the source does: where two routings of an id lead to two shards there are two documents,
+    /// where they lead to one there is one.
+    async fn with_routing_shards(
+        &self,
+        index: &str,
+        original: &IndexDefinition,
+    ) -> Result<Map<String, Value>, ClusterError> {
+        let mut settings = original.settings.clone();
+        let state = match &self.source {
+            Some(source) => match source.cluster.index_state(index).await {
+                // Who may read indices may not be allowed to read the cluster's state.
+                Err(error) if error.status() == Some(403) => None,
+                state => state?,
+            },
+            None => None,
+        };
+        let said = state.and_then(|state| state.routing_shards).map(u64::from);
+        if let Some(shards) = said.or_else(|| transform::routing_shards_of(&original.settings))
+            && let Value::Object(index) = settings.entry("index").or_insert_with(|| json!({}))
+        {
+            index.insert("number_of_routing_shards".into(), shards.to_string().into());
+        }
+        Ok(settings)
     }
 
     pub(super) async fn create(
@@ -81,7 +108,7 @@ impl Indices {
     pub(super) async fn mark(&self, index: &str, uuid: &str) -> Result<(), IndexError> {
         let origin = Origin { source_uuid: uuid.to_owned(), epoch: 0, versioning: "sequence" };
         let meta = Map::from_iter([("_meta".to_owned(), json!({"godwit": origin.to_json()}))]);
-        self.put_mapping(index, &meta).await
+        self.put_mapping(index, &meta).await.map(drop)
     }
 
     /// Brings the target's mapping up to the source's. `false`: there is no source to ask, or no such
@@ -91,17 +118,18 @@ impl Indices {
         let Some(original) = source.cluster.index_definitions(index).await?.remove(index) else {
             return Ok(false);
         };
-        self.bring_up_mapping(index, &original).await.map(|()| true)
+        self.bring_up_mapping(index, &original).await.map(|_| true)
     }
 
+    /// Adds the source's fields. `Some`: the target refuses that, and why.
     pub(super) async fn bring_up_mapping(
         &self,
         index: &str,
         original: &IndexDefinition,
-    ) -> Result<(), IndexError> {
+    ) -> Result<Option<String>, IndexError> {
         let (mapping, _) = transform::mapping_body(&original.mappings);
         if mapping.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         self.put_mapping(index, &mapping).await
     }
@@ -110,14 +138,15 @@ impl Indices {
         &self,
         index: &str,
         mapping: &Map<String, Value>,
-    ) -> Result<(), IndexError> {
+    ) -> Result<Option<String>, IndexError> {
         let reply = self.target.put_mapping(index, mapping).await?;
-        if !reply.is_success() {
-            // A field that the target already has with another type: documents may still fit.
-            let (status, reason) = (reply.status, reply.excerpt());
-            tracing::warn!(index, status, reason, "the target refuses the source's mapping");
+        if reply.is_success() {
+            return Ok(None);
         }
-        Ok(())
+        // A field that the target already has with another type: documents may still fit.
+        let (status, reason) = (reply.status, reply.excerpt());
+        tracing::warn!(index, status, reason, "the target refuses the source's mapping");
+        Ok(Some(format!("{status} {reason}")))
     }
 
     pub(super) async fn delete(&self, index: &str) -> Result<Reply, ClusterError> {
@@ -147,67 +176,5 @@ impl Indices {
             }
         }
         Ok(found)
-    }
-
-    /// Makes the target's indices in `scope` what the source's are: those that are missing are created, those
-    /// that are gone are deleted, mappings and aliases follow. For control requests whose result is not known.
-    /// `anew`: those that the source has are made anew, since nobody knows whose documents the target's hold.
-    /// Returns the names of those that the source has.
-    pub(crate) async fn reconcile(
-        &self,
-        scope: &Scope,
-        anew: bool,
-    ) -> Result<BTreeSet<String>, IndexError> {
-        let Some(source) = &self.source else { return Ok(BTreeSet::new()) };
-        source.look().await.map_err(IndexError::from)?;
-        let named = Selection::of_scope(scope);
-        let mut originals = BTreeSet::new();
-        for name in named.names() {
-            originals.extend(source.concrete(name).await?);
-        }
-        let images = self.deletable(&named).await?;
-        for gone in images.keys().filter(|name| !originals.contains(*name)) {
-            let definition = self.target.index_definitions(gone).await?.remove(gone);
-            let is_image = definition
-                .is_some_and(|definition| Origin::source_uuid_of(&definition.mappings).is_some());
-            if is_image {
-                tracing::info!(index = gone, "deleted on the source: deleting it on the target");
-                self.delete(gone).await?;
-                self.forget(gone);
-            }
-        }
-        for index in &originals {
-            if anew {
-                self.delete(index).await?;
-            }
-            self.forget(index);
-            self.prepare(index, u64::MAX).await?;
-            self.follow_aliases(index).await?;
-        }
-        Ok(originals)
-    }
-
-    async fn follow_aliases(&self, index: &str) -> Result<(), IndexError> {
-        let Some(source) = &self.source else { return Ok(()) };
-        let original = source.cluster.index_definitions(index).await?.remove(index);
-        let image = self.target.index_definitions(index).await?.remove(index);
-        let (Some(original), Some(image)) = (original, image) else { return Ok(()) };
-        let gone = image.aliases.keys().filter(|alias| !original.aliases.contains_key(*alias));
-        let mut actions: Vec<Value> =
-            gone.map(|alias| json!({"remove": {"index": index, "alias": alias}})).collect();
-        for (alias, options) in
-            original.aliases.iter().filter(|(a, o)| image.aliases.get(*a) != Some(o))
-        {
-            let mut add = options.as_object().cloned().unwrap_or_default();
-            add.insert("index".into(), index.into());
-            add.insert("alias".into(), alias.as_str().into());
-            actions.push(json!({"add": add}));
-        }
-        if actions.is_empty() {
-            return Ok(());
-        }
-        let body = json!({"actions": actions}).to_string();
-        self.target.call(Request::json(Method::POST, "/_aliases", body)).await?;
-        Ok(())
     }
 }

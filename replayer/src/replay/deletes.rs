@@ -42,8 +42,11 @@ impl Conductor {
         if deletes.is_empty() {
             return;
         }
-        if self.order.doubt_ready(answered) {
-            return deletes.iter().for_each(|kept| kept.receipt.settle());
+        if self.doubt_ready(answered) {
+            for kept in deletes {
+                self.held_back.done(answered, kept.receipt);
+            }
+            return;
         }
         self.deletes.entry(answered).or_default().extend(deletes);
     }
@@ -54,12 +57,12 @@ impl Conductor {
             return;
         }
         let mut batch = Batch::new();
-        while let Some(first) = self.deletes.first_entry() {
-            let answered = *first.key();
-            if batch.len() >= BATCH || !self.order.doubt_ready(answered) {
+        while let Some(answered) = self.deletes.first_key_value().map(|(answered, _)| *answered) {
+            if batch.len() >= BATCH || !self.doubt_ready(answered) {
                 break;
             }
-            batch.extend(first.remove().into_iter().map(|kept| (answered, kept)));
+            let kept = self.deletes.remove(&answered).unwrap_or_default();
+            batch.extend(kept.into_iter().map(|kept| (answered, kept)));
         }
         if batch.is_empty() {
             return;
@@ -89,7 +92,11 @@ impl Conductor {
 }
 
 /// Sends deletes again whose index is still the one they were for, in one bulk.
-async fn resend(context: &Context, batch: Batch) -> Result<Vec<String>, ClusterError> {
+/// Gives them back when they are done, and else what failed, in words.
+async fn resend(
+    context: &Context,
+    batch: Batch,
+) -> Result<Result<Batch, Vec<String>>, ClusterError> {
     let mut items = Vec::with_capacity(batch.len());
     for (answered, kept) in &batch {
         if operations::is_current(context, &kept.operation.address.index, *answered).await? {
@@ -106,8 +113,5 @@ async fn resend(context: &Context, batch: Batch) -> Result<Vec<String>, ClusterE
             format!("deleting {}/{} again failed: {why}", address.index, address.id)
         }));
     }
-    if failed.is_empty() {
-        batch.iter().for_each(|(_, kept)| kept.receipt.settle());
-    }
-    Ok(failed)
+    Ok(if failed.is_empty() { Ok(batch) } else { Err(failed) })
 }

@@ -13,6 +13,7 @@ use crate::{
     context::RunError,
     doubt::{self, Waiting},
     indices,
+    source::Source,
     stream::GRACE,
 };
 
@@ -30,20 +31,19 @@ impl Conductor {
             return;
         }
         let mut batch = Vec::new();
-        while let Some(first) = self.doubts.first_entry() {
-            let answered = *first.key();
-            let ready = self.order.doubt_ready(answered) && has_passed(answered, self.at_end);
+        while let Some(answered) = self.doubts.first_key_value().map(|(answered, _)| *answered) {
+            let ready = self.doubt_ready(answered) && has_passed(answered, self.at_end);
             if batch.len() >= DOUBT_BATCH || !ready {
                 break;
             }
-            batch.extend(first.remove());
+            batch.extend(self.doubts.remove(&answered).unwrap_or_default());
         }
         if batch.is_empty() {
             return;
         }
         self.next_key += 1;
         let key = ExchangeKey(self.next_key);
-        let (scope, role) = read_scope(&batch);
+        let (scope, role) = read_scope(&batch, self.context.source.as_deref());
         self.reading = Some((key, batch));
         self.order.add_reading(key, scope, role);
     }
@@ -68,6 +68,7 @@ impl Conductor {
             DoubtKind::Sweep { index } => format!("sweep of {index}"),
             DoubtKind::Walk { index } => format!("walk of {index}"),
             DoubtKind::Definition { scope, .. } => format!("definition of {scope:?}"),
+            DoubtKind::Named { path } => path.join("/"),
         };
         let reason = waiting.doubt.reason.as_str();
         self.note(format!("{} in doubt ({reason}): {what}: {why}", waiting.about));
@@ -82,8 +83,9 @@ fn has_passed(answered: u64, at_end: Option<Instant>) -> bool {
     waited || indices::now() >= answered
 }
 
-/// The indices that a batch of doubts is about, and how reading them conflicts with others.
-fn read_scope(batch: &[Waiting]) -> (Scope, Role) {
+/// The indices that a batch of doubts is about, and how reading them conflicts with others. Behind an alias they
+/// are all that it has ever led to: one of them may be about to be deleted.
+fn read_scope(batch: &[Waiting], source: Option<&Source>) -> (Scope, Role) {
     let (mut names, mut role, mut all) = (BTreeSet::new(), Role::Reading, false);
     for waiting in batch {
         match &waiting.doubt.kind {
@@ -93,6 +95,8 @@ fn read_scope(batch: &[Waiting]) -> (Scope, Role) {
             DoubtKind::Sweep { index } | DoubtKind::Walk { index } => {
                 names.insert(index.to_string());
             }
+            // Templates and pipelines have to do with any index.
+            DoubtKind::Named { .. } => all = true,
             DoubtKind::Definition { scope, deletes } => {
                 if *deletes {
                     role = Role::Control;
@@ -103,6 +107,16 @@ fn read_scope(batch: &[Waiting]) -> (Scope, Role) {
                 }
             }
         }
+    }
+    if let Some(source) = source {
+        let behind: Vec<Option<Vec<String>>> = names
+            .iter()
+            .filter(|name| !name.contains('*'))
+            .map(|name| source.behind(name))
+            .collect();
+        // What isn't known may be an alias too.
+        all |= behind.contains(&None);
+        names.extend(behind.into_iter().flatten().flatten());
     }
     let scope = match all || names.contains("*") {
         true => Scope::All,

@@ -2,40 +2,57 @@
 
 use std::sync::Arc;
 
-use super::{Conductor, Pending, Report};
-use crate::{
-    context::RunError,
-    exchange::{self, Job},
-    metrics::Metrics,
-};
+use tokio::time::Instant;
+
+use super::{Conductor, Freed, Pending, Report, Running, nanos, shared::Share};
+use crate::{context::RunError, exchange::Job, lateness::Stations, metrics::Metrics, pacer::Turn};
+use converge::order::ExchangeKey;
 
 impl Conductor {
     pub(super) fn start_what_is_ready(&mut self) {
+        let elsewhere = self.share.as_ref().map_or(u64::MAX, Share::held);
+        self.held_back.settle(nanos(self.context.settings.clock_skew), elsewhere);
         self.start_reading();
         self.start_resending();
+        self.start_listing();
         loop {
             let ready = self.order.take_ready();
             if ready.is_empty() {
                 return;
             }
             for ready in ready {
-                if self.reading.as_ref().is_some_and(|(key, _)| *key == ready.key) {
-                    self.run_reading();
+                if self.is_remote(ready) || self.run_ready(ready.key) {
                     continue;
                 }
-                if self.run_resending(ready.key) {
+                if let Some((job, moment)) = self.passed.remove(&ready.key) {
+                    self.begin_control(job, moment);
                     continue;
                 }
                 let Some(pending) = self.jobs.get_mut(&ready.key) else { continue };
-                pending.ready = Some(ready.overlaps_deletion);
+                pending.ready = Some(Freed::now(ready, self.swept.is_none()));
                 let connection = Arc::clone(&pending.captured.connection);
                 self.start_next(&connection);
             }
         }
     }
 
+    /// Runs a reading, or deletes that are sent again; whether `key` stands for them.
+    pub(super) fn run_ready(&mut self, key: ExchangeKey) -> bool {
+        let is_reading = self.reading.as_ref().is_some_and(|(reading, _)| *reading == key);
+        if !is_reading && self.resending.as_ref().is_none_or(|(resending, _)| *resending != key) {
+            return false;
+        }
+        if self.begin_reading(key) {
+            match is_reading {
+                true => self.run_reading(),
+                false => drop(self.run_resending(key)),
+            }
+        }
+        true
+    }
+
     /// Starts a connection's next exchange if it is free to run.
-    fn start_next(&mut self, connection: &Arc<str>) {
+    pub(super) fn start_next(&mut self, connection: &Arc<str>) {
         if self.context.shutdown.is_draining() {
             return;
         }
@@ -47,57 +64,112 @@ impl Conductor {
             self.lines.remove(connection);
             return;
         };
-        let Some(overlaps_deletion) = self.jobs.get(&key).and_then(|pending| pending.ready) else {
+        let Some(freed) = self.jobs.get(&key).and_then(|pending| pending.ready) else {
             return;
         };
-        let Some(Pending { captured, exchange, what, .. }) = self.jobs.remove(&key) else { return };
+        let Some(mut pending) = self.jobs.remove(&key) else { return };
         line.waiting.pop_front();
-        line.running = Some((captured.weight, captured.ended));
-        self.running += 1;
-        let job = Job { captured, exchange, meaning: what, overlaps_deletion };
-        let (context, reports) = (Arc::clone(&self.context), self.reports.0.clone());
-        let connection = Arc::clone(connection);
-        tokio::spawn(async move {
-            let left = exchange::replay(context, job).await;
-            // The conductor is gone only when the run is over.
-            let _ = reports.send(Report::Done { key, connection, left });
+        line.running = Some(Running {
+            weight: pending.captured.weight,
+            began: pending.captured.began,
+            answered: pending.captured.ended,
+            place: pending.captured.claims.first(),
         });
+        self.reconsider(&mut pending);
+        let Pending { captured, exchange, what, entered, .. } = pending;
+        self.running += 1;
+        let overlaps_deletion = freed.overlaps_deletion;
+        let job = Box::new(Job { captured, exchange, meaning: what, overlaps_deletion });
+        let stations = Stations {
+            entered,
+            ready: freed.at,
+            turn: Instant::now(),
+            waited: freed.waited,
+            reading: freed.reading,
+            full: self.full,
+        };
+        self.pacer.give(Turn { job, stations });
+    }
+
+    /// The moment of a control has come; it goes now, or when what has come in front of it is done.
+    pub(super) fn begin_control(&mut self, job: Box<Job>, moment: Instant) {
+        let key = job.captured.key;
+        let place = job.captured.claims.first();
+        if place.is_some_and(|place| !self.context.offsets.is_current(place)) {
+            return self.forget_control(&job);
+        }
+        if !self.begin_turn(key, job.captured.ended) {
+            return self.wait_for_turn(job, moment);
+        }
+        if self.order.begin(key) {
+            self.pacer.begin(job, moment);
+        } else {
+            self.end_turn(key);
+            self.passed.insert(key, (job, moment));
+        }
     }
 
     pub(super) fn take(&mut self, report: Report) -> Result<(), RunError> {
         match report {
             Report::Done { key, connection, left } => {
                 self.running -= 1;
+                self.pacer.done();
+                self.end_turn(key);
                 let running = self.lines.get_mut(&connection).and_then(|line| line.running.take());
-                let (weight, answered) = running.unwrap_or_default();
+                let Running { weight, began, answered, place } = running.unwrap_or_default();
                 self.held = self.held.saturating_sub(weight);
                 self.context.metrics.held_bytes.set(i64::try_from(self.held).unwrap_or(i64::MAX));
-                let left = left?;
+                let mut left = left?;
                 if left.abandoned {
                     return Ok(());
                 }
+                if place.is_some_and(|place| !self.context.offsets.is_current(place)) {
+                    // Another replayer reads it again, and finds the same.
+                    (left.doubts, left.deletes, left.failed) = Default::default();
+                }
+                self.held_back.open((began, key), left.doubts.len() + left.failed.len());
                 for line in left.failed {
                     self.note(line);
                 }
                 if !left.doubts.is_empty() {
                     self.doubts.entry(answered).or_default().extend(left.doubts);
                 }
-                self.order.finished(key);
+                self.finish(key);
                 self.keep_deletes(answered, left.deletes);
                 self.start_next(&connection);
             }
+            Report::Listed { listed } => self.take_listed(listed)?,
+            Report::Moment { job, moment } => self.begin_control(job, moment),
+            // It is taken where it may be waited for.
+            Report::View { .. } => {}
             Report::Resent { key, resent } => {
                 self.resending = None;
+                self.end_turn(key);
                 self.order.finished(key);
-                for line in resent? {
-                    Metrics::count(&self.context.metrics.failed, "delete sent again");
-                    self.note(line);
+                match resent? {
+                    Ok(batch) => {
+                        for (answered, kept) in batch {
+                            self.held_back.done(answered, kept.receipt);
+                        }
+                    }
+                    Err(failed) => {
+                        for line in failed {
+                            Metrics::count(&self.context.metrics.failed, "delete sent again");
+                            self.note(line);
+                        }
+                    }
                 }
             }
             Report::Read { key, resolved, swept } => {
                 self.swept = Some(swept);
+                self.end_turn(key);
                 self.order.finished(key);
-                for (waiting, why) in resolved?.left {
+                let resolved = resolved?;
+                for waiting in resolved.done {
+                    self.held_back.closed(waiting.of);
+                    self.held_back.done(waiting.answered, waiting.receipt);
+                }
+                for (waiting, why) in resolved.left {
                     self.leave(&waiting, &why);
                 }
             }

@@ -16,7 +16,7 @@ fn rebuild(pieces: &[(bool, &[u8])], close: bool) -> (Vec<String>, Vec<Event>) {
     let mut stream = Stream::new("c".into(), 0, false, 1 << 20);
     for (index, (read, bytes)) in pieces.iter().enumerate() {
         let at = index as Nanos + 1;
-        let place = Place { partition: 0, offset: at, next: at + 1 };
+        let place = Place { partition: 0, offset: at, next: at + 1, epoch: 0 };
         let bytes = Bytes::copy_from_slice(bytes);
         match read {
             true => stream.read(at, bytes, place, &mut outside),
@@ -132,7 +132,7 @@ fn an_upgrade_ends_what_can_be_known() {
     let switched = b"HTTP/1.1 101 Switching\r\n\r\n";
     let (found, events) = rebuild(&[(true, upgrade), (true, b"PRI \0"), (false, switched)], true);
     assert_eq!(found, ["GET /x  -> 101 "]);
-    assert!(events.iter().any(|e| matches!(e, Event::Opaque(_))));
+    assert!(events.iter().any(|e| matches!(e, Event::Opaque { .. })));
     let (found, _) = rebuild(&[(true, upgrade), (true, GET), (false, OK), (false, OK)], true);
     assert_eq!(found, ["GET /x  -> 200 ok", "GET /i  -> 200 ok"]);
 }
@@ -148,7 +148,7 @@ fn what_was_begun_before_we_came_is_passed_over() {
         taken: &mut taken,
     };
     let mut stream = Stream::new("c".into(), 4, true, 1 << 20);
-    let place = Place { partition: 0, offset: 0, next: 1 };
+    let place = Place { partition: 0, offset: 0, next: 1, epoch: 0 };
     stream.read(1, Bytes::from_static(&PUT[20..]), place, &mut outside);
     stream.write(2, Bytes::from_static(CREATED), place, &mut outside);
     stream.read(3, Bytes::from_static(GET), place, &mut outside);
@@ -168,7 +168,7 @@ fn a_request_that_was_left_out_is_cancelled() {
         taken: &mut taken,
     };
     let mut stream = Stream::new("c".into(), 0, false, 1 << 20);
-    let place = Place { partition: 0, offset: 0, next: 1 };
+    let place = Place { partition: 0, offset: 0, next: 1, epoch: 0 };
     stream.read(1, Bytes::from_static(&GET[..9]), place, &mut outside);
     stream.dropped(&mut outside);
     stream.read(2, Bytes::from_static(PUT), place, &mut outside);

@@ -2,27 +2,55 @@
 #![allow(unreachable_pub, dead_code)] // a module of tests that use parts of it
 
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use capture_proxy::CaptureProxy;
-use cluster::{Cluster, Document, Method, Reply, Request};
+use cluster::{Cluster, Method, Reply, Request};
 use serde_json::Value;
 use telemetry::Shutdown;
 use testbed::{Server, Shared};
 use traffic_replayer::{Pace, RunError, Settings, Summary};
 
-static SOURCE: Shared = Shared::elasticsearch("7.10");
-static TARGET: Shared = Shared::opensearch("3");
+pub mod awkward;
+pub mod crashes;
+pub mod equal;
+pub mod foreign;
+pub mod group;
+pub mod handmade;
+pub mod wire;
+
+/// Every source that there is, oldest first.
+pub static SOURCES: [(&str, Shared); 5] = [
+    ("5.6", Shared::elasticsearch("5.6")),
+    ("6.8", Shared::elasticsearch("6.8")),
+    ("7.10", Shared::elasticsearch("7.10")),
+    ("7.17", Shared::elasticsearch("7.17")),
+    ("8.19", Shared::elasticsearch("8.19")),
+];
+pub static TARGETS: [(&str, Shared); 3] = [
+    ("1", Shared::opensearch("1")),
+    ("2", Shared::opensearch("2")),
+    ("3", Shared::opensearch("3")),
+];
+
+/// The server of this version, booted by the first who asks.
+async fn server(among: &'static [(&str, Shared)], version: &str) -> &'static Server {
+    let (_, shared) = among.iter().find(|(name, _)| *name == version).expect("a known version");
+    shared.get().await.unwrap()
+}
 
 pub struct Lab {
     /// The index that this test writes to.
     pub index: String,
     pub target: &'static Server,
+    server: &'static Server,
     folder: tempfile::TempDir,
+    journal: String,
+    /// Where the proxy listens.
+    pub proxy_address: std::net::SocketAddr,
     through_proxy: Cluster,
     source: Cluster,
     on_target: Cluster,
@@ -32,27 +60,46 @@ pub struct Lab {
 
 impl Lab {
     pub async fn start(name: &str) -> Arc<Self> {
-        let (source, target) = tokio::join!(SOURCE.get(), TARGET.get());
-        let (source, target) = (source.unwrap(), target.unwrap());
+        Self::between(name, "7.10", "3").await
+    }
+
+    /// Between an Elasticsearch of [`SOURCES`] and an OpenSearch of [`TARGETS`].
+    pub async fn between(name: &str, source: &str, target: &str) -> Arc<Self> {
+        Self::through(name, source, target, None).await
+    }
+
+    /// With a journal that isn't a folder.
+    pub async fn on(name: &str, journal: &str) -> Arc<Self> {
+        Self::through(name, "7.10", "3", Some(journal)).await
+    }
+
+    async fn through(name: &str, source: &str, target: &str, journal: Option<&str>) -> Arc<Self> {
+        let (source, target) = tokio::join!(server(&SOURCES, source), server(&TARGETS, target));
         let folder = tempfile::tempdir().unwrap();
+        let of_folder = || format!("file://{}", folder.path().join("journal").display());
+        let journal = journal.map_or_else(of_folder, str::to_owned);
         let flags = capture_proxy::Flags {
             listen: Some("127.0.0.1:0".into()),
             source: Some(source.url()),
-            journal: Some(format!("file://{}", folder.path().join("journal").display())),
+            journal: Some(journal.clone()),
             threads: Some(1),
             ..capture_proxy::Flags::default()
         };
         let settings = capture_proxy::Settings::load(flags, []).unwrap();
         let proxy = CaptureProxy::start(settings).await.unwrap();
         let connect = |url: String| Cluster::connect(cluster::Settings::new(url));
-        let through_proxy = format!("http://{}", proxy.address);
+        let proxy_address = proxy.address;
+        let through_proxy = format!("http://{proxy_address}");
         let shutdown = Shutdown::new();
         let stop = shutdown.clone();
         let ended = tokio::spawn(async move { proxy.run(stop).await.unwrap() });
         Arc::new(Self {
             index: format!("{name}-{}", std::process::id()),
             target,
+            server: source,
             folder,
+            journal,
+            proxy_address,
             through_proxy: connect(through_proxy).await.unwrap(),
             source: connect(source.url()).await.unwrap(),
             on_target: connect(target.url()).await.unwrap(),
@@ -61,11 +108,14 @@ impl Lab {
         })
     }
 
+    pub fn journal(&self) -> journal::JournalUrl {
+        self.journal.parse().unwrap()
+    }
+
     /// Has another proxy begin to write the journal, and end before it has written anything.
     pub fn begin_to_write(&self) {
-        let journal = format!("file://{}", self.folder.path().join("journal").display());
         let settings = journal::AppendSettings::default();
-        let appender = journal::Appender::open(&journal.parse().unwrap(), &settings).unwrap();
+        let appender = journal::Appender::open(&self.journal(), &settings).unwrap();
         assert_eq!(appender.close(Duration::from_secs(10)), 0);
     }
 
@@ -99,13 +149,38 @@ impl Lab {
 
     /// Takes a snapshot of the index; gives the repository's folder.
     pub async fn snapshot(&self, name: &str) -> PathBuf {
-        let folder = SOURCE.get().await.unwrap().folder().join("repo").join(name);
+        self.snapshot_of(&self.index, name).await
+    }
+
+    /// Takes a snapshot of the indices that a pattern names; gives the repository's folder.
+    pub async fn snapshot_of(&self, indices: &str, name: &str) -> PathBuf {
+        let folder = self.server.folder().join("repo").join(name);
         let repository = serde_json::json!({"type": "fs", "settings": {"location": folder}});
         self.directly(Method::PUT, &format!("/_snapshot/{name}"), &repository).await;
         let path = format!("/_snapshot/{name}/{name}?wait_for_completion=true");
-        let wanted = serde_json::json!({"indices": self.index, "include_global_state": false});
+        let wanted = serde_json::json!({"indices": indices, "include_global_state": false});
         self.directly(Method::PUT, &path, &wanted).await;
         folder
+    }
+
+    /// The source's version, major and minor.
+    pub fn version(&self) -> (u32, u32) {
+        (self.source.info().major, self.source.info().minor)
+    }
+
+    /// Through the proxy, whatever it is.
+    pub async fn send(&self, request: Request) -> Reply {
+        self.through_proxy.send(request).await.unwrap()
+    }
+
+    /// To the target, past the replayer.
+    pub async fn send_to_target(&self, request: Request) -> Reply {
+        self.on_target.send(request).await.unwrap()
+    }
+
+    /// To the source, past the proxy.
+    pub async fn send_to_source(&self, request: Request) -> Reply {
+        self.source.send(request).await.unwrap()
     }
 
     pub fn source_url(&self) -> String {
@@ -132,6 +207,11 @@ impl Lab {
         assert!(reply.is_success(), "{path}: {} {}", reply.status, reply.excerpt());
     }
 
+    /// Makes an index on the target unless it is there.
+    pub async fn make_on_target(&self, index: &str, mappings: &Value) {
+        self.on_target.make_index(index, mappings).await.unwrap();
+    }
+
     /// Waits until the target has the document.
     pub async fn wait_for(&self, index: &str, id: &str) {
         let path = format!("/{index}/_doc/{id}");
@@ -146,7 +226,7 @@ impl Lab {
     pub async fn replay(&self, change: impl FnOnce(&mut Settings)) -> Result<Summary, RunError> {
         let mut settings = self.settings();
         change(&mut settings);
-        traffic_replayer::run(settings, Shutdown::new()).await
+        Box::pin(traffic_replayer::run(settings, Shutdown::new())).await
     }
 
     /// Writes 200 documents, and replays them to a target that is away `times` times for `length`, each time
@@ -171,9 +251,10 @@ impl Lab {
             (summary.await.unwrap(), began.elapsed())
         };
         let faults = async {
-            for _ in 0..times {
-                let before = self.committed();
-                while self.committed() == before {
+            for number in 1..=times {
+                // In the midst of the requests: before the first, only the preparations would wait.
+                let path = format!("/{}/_doc/{}", self.index, number * 200 / (times + 1));
+                while self.on_target(Method::GET, &path).await["found"] != true {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 relay.refuse().await;
@@ -185,17 +266,25 @@ impl Lab {
         tokio::join!(replay, faults).0
     }
 
+    /// Replays what comes until `shutdown`, as one of a group.
+    pub async fn share_until(&self, shutdown: &Shutdown) -> Result<Summary, RunError> {
+        let mut settings = self.settings();
+        (settings.exit_at_end, settings.share) = (false, true);
+        settings.member_timeout = Duration::from_secs(5);
+        settings.kafka = vec![("session.timeout.ms".into(), "6000".into())];
+        settings.tuples = settings.tuples.join(format!("{:x}", rand::random::<u32>()));
+        Box::pin(traffic_replayer::run(settings, shutdown.clone())).await
+    }
+
     /// Replays what comes until `shutdown`.
     pub async fn replay_until(&self, shutdown: &Shutdown) -> Result<Summary, RunError> {
         let mut settings = self.settings();
         settings.exit_at_end = false;
-        traffic_replayer::run(settings, shutdown.clone()).await
+        Box::pin(traffic_replayer::run(settings, shutdown.clone())).await
     }
 
     fn settings(&self) -> Settings {
-        let journal = format!("file://{}", self.folder.path().join("journal").display());
-        let mut settings =
-            Settings::new(journal.parse().unwrap(), self.target.url(), self.tuples());
+        let mut settings = Settings::new(self.journal(), self.target.url(), self.tuples());
         settings.source = Some(cluster::Settings::new(self.source.url()));
         settings.exit_at_end = true;
         settings.pace = Pace::Free;
@@ -204,10 +293,15 @@ impl Lab {
 
     /// The program itself, replaying the same as [`Lab::replay`].
     pub fn program(&self, arguments: &[&str]) -> tokio::process::Child {
-        let journal = format!("file://{}", self.folder.path().join("journal").display());
+        self.live_program(&[&["--exit-at-end"], arguments].concat())
+    }
+
+    /// The program itself, replaying what comes.
+    pub fn live_program(&self, arguments: &[&str]) -> tokio::process::Child {
+        let journal = self.journal().to_string();
         tokio::process::Command::new(env!("CARGO_BIN_EXE_traffic-replayer"))
             .args(["--journal", &journal, "--target", &self.target.url()])
-            .args(["--source", self.source.url(), "--exit-at-end", "--tuples"])
+            .args(["--source", self.source.url(), "--tuples"])
             .arg(self.tuples())
             .args(arguments)
             .kill_on_drop(true)
@@ -222,36 +316,18 @@ impl Lab {
 
     /// Reads the index on both sides and compares document by document.
     pub async fn assert_equal(&self) {
-        let (left, right) =
-            tokio::join!(read(&self.source, &self.index), read(&self.on_target, &self.index));
-        for (id, document) in &left {
-            let Some(other) = right.get(id) else {
-                unreachable!("{id:?} is missing on the target; {} of {}", right.len(), left.len())
-            };
-            let side = |d: &Document| (d.routing.clone(), d.source.clone());
-            let ((a, x), (b, y)) = (side(document), side(other));
-            let differences = compare::documents(
-                compare::Document { routing: a.as_deref(), source: &x },
-                compare::Document { routing: b.as_deref(), source: &y },
-                10,
-            );
-            assert!(differences.is_empty(), "{id:?}: {differences:?}");
-        }
-        let extra: Vec<_> = right.keys().filter(|id| !left.contains_key(*id)).collect();
-        assert!(extra.is_empty(), "only on the target: {extra:?}");
+        let (left, right) = tokio::join!(
+            equal::read(&self.source, &self.index),
+            equal::read(&self.on_target, &self.index)
+        );
+        let differences: Vec<_> = equal::compare_documents(&left, &right).collect();
+        assert!(differences.is_empty(), "of {}: {differences:?}", left.len());
         assert!(!left.is_empty());
     }
-}
 
-async fn read(cluster: &Cluster, index: &str) -> BTreeMap<(String, Option<String>), Document> {
-    let mut scan = cluster.scan(index, 1000).await.unwrap();
-    let mut all = BTreeMap::new();
-    loop {
-        let page = scan.next_page().await.unwrap();
-        if page.is_empty() {
-            return all;
-        }
-        all.extend(page.into_iter().map(|d| ((d.id.clone(), d.routing.clone()), d)));
+    /// What differs in all indices whose names begin with this lab's.
+    pub async fn differences(&self) -> Vec<String> {
+        equal::differences(&self.source, &self.on_target, &self.index).await
     }
 }
 

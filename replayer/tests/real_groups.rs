@@ -1,0 +1,89 @@
+//! Several replayers of one group share a topic: they come, go and are killed, and the target ends equal.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod lab;
+
+use std::time::{Duration, Instant};
+
+use cluster::Method;
+use lab::group::{lab, member, write};
+use serde_json::json;
+use telemetry::Shutdown;
+use traffic_replayer::Settings;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_share_the_work_and_end_together() {
+    let lab = lab("two").await;
+    write(&lab, 8).await;
+    lab.stop_proxy().await;
+    let (one, other) = tokio::join!(member(&lab, "one"), member(&lab, "other"));
+    assert!(one.is_converged() && one.reached_end, "{one}");
+    assert!(other.is_converged() && other.reached_end, "{other}");
+    println!("requests: {} and {}", one.requests, other.requests);
+    assert!(one.requests > 0 && other.requests > 0, "{one}\n{other}");
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    // Nothing is left to do.
+    let last = member(&lab, "last").await;
+    assert!(last.is_converged() && last.reached_end, "{last}");
+    assert_eq!(last.operations["journal"], 0, "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_is_killed_and_another_comes() {
+    let lab = lab("killed-one").await;
+    let (stays, comes) = (Shutdown::new(), Shutdown::new());
+    let clients = async {
+        // A session of 6 s is the shortest that a broker takes.
+        let arguments = ["--share", "true", "--speedup", "0", "--member-timeout", "5s"];
+        let short = ["--kafka", "session.timeout.ms=6000"];
+        let mut killed = lab.live_program(&[&arguments[..], &short].concat());
+        write(&lab, 4).await;
+        lab.ok(Method::PUT, &format!("/{}/_doc/before", lab.index), &json!({"n": 1})).await;
+        lab.wait_for(&lab.index, "before").await;
+        killed.kill().await.unwrap();
+        write(&lab, 2).await;
+        let ends = async {
+            write(&lab, 2).await;
+            lab.ok(Method::PUT, &format!("/{}/_doc/after", lab.index), &json!({"n": 1})).await;
+            lab.wait_for(&lab.index, "after").await;
+            lab.stop_proxy().await;
+            comes.drain();
+        };
+        let (comes, ()) = tokio::join!(lab.share_until(&comes), ends);
+        stays.drain();
+        comes.unwrap()
+    };
+    let (stays, comes) = tokio::join!(lab.share_until(&stays), clients);
+    let stays = stays.unwrap();
+    assert!(stays.failed == 0 && comes.failed == 0, "{stays}\n{comes}");
+    let last = member(&lab, "last").await;
+    assert!(last.is_converged() && last.reached_end, "{last}");
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_whose_holder_is_dead_is_passed_on() {
+    let lab = lab("dead").await;
+    write(&lab, 1).await;
+    lab.stop_proxy().await;
+    // It has the turn, a partition that it has read nothing of, and a control that it will never send.
+    let control = json!({"began": 1, "answered": null, "deletes": ["*"]});
+    let board = json!({"turns": ["dead"], "members": {"dead": {
+        "beat": 7, "partitions": [0], "read": 0, "done": 0, "began": 0, "held": 0, "controls": {"c:0": control},
+    }}});
+    // As a member makes it: a mapping that grows by itself would take marks for signed numbers.
+    lab.make_on_target(".godwit-group", &json!({"dynamic": false})).await;
+    let path = "/.godwit-group/_doc/board:dead:godwit?refresh=true";
+    lab.change_target(Method::PUT, path, &board).await;
+    let began = Instant::now();
+    let share = |settings: &mut Settings| {
+        settings.share = true;
+        settings.member_timeout = Duration::from_secs(3);
+    };
+    let replay = tokio::time::timeout(Duration::from_secs(120), lab.replay(share));
+    let summary = replay.await.expect("it ends").unwrap();
+    assert!(summary.is_converged() && summary.reached_end, "{summary}");
+    assert!(summary.controls > 0, "{summary}");
+    assert!(began.elapsed() >= Duration::from_secs(3), "the dead one was waited for");
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+}
