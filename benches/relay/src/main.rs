@@ -9,6 +9,8 @@ mod backend;
 mod forward;
 mod idle;
 mod sink;
+mod ticks;
+mod traffic;
 
 use std::net::SocketAddr;
 
@@ -51,7 +53,22 @@ enum Part {
     Sink {
         #[arg(long)]
         listen: SocketAddr,
+        /// Captured connections of the made traffic that comes, to count what is out of order.
+        #[arg(long, default_value_t = 0)]
+        connections: usize,
     },
+    /// How exactly timers of the runtime alone keep a rate; prints percentiles, milliseconds.
+    Ticks {
+        /// All tasks together, a second.
+        #[arg(long, default_value_t = 10_000)]
+        rate: u64,
+        #[arg(long, default_value_t = 5000)]
+        tasks: u64,
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Writes a journal of made traffic, for replays.
+    Traffic(traffic::Wanted),
     /// Opens connections, makes one GET on each, prints a line, and holds them until stdin ends.
     Idle {
         #[arg(long)]
@@ -73,9 +90,11 @@ enum Part {
     },
 }
 
+/// `0`: a thread for each core.
 fn runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
     match threads {
-        0 | 1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        0 => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+        1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
         n => tokio::runtime::Builder::new_multi_thread().worker_threads(n).enable_all().build(),
     }
 }
@@ -84,7 +103,13 @@ fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     match flags.part {
         Some(Part::Backend { listen }) => runtime(1)?.block_on(backend::serve(listen)),
-        Some(Part::Sink { listen }) => runtime(1)?.block_on(sink::serve(listen)),
+        Some(Part::Sink { listen, connections }) => {
+            runtime(1)?.block_on(sink::serve(listen, connections))
+        }
+        Some(Part::Ticks { rate, tasks, seconds }) => {
+            runtime(0)?.block_on(ticks::measure(rate, tasks, seconds))
+        }
+        Some(Part::Traffic(wanted)) => runtime(1)?.block_on(traffic::write(wanted)),
         Some(Part::Idle { to, connections }) => runtime(1)?.block_on(idle::hold(to, connections)),
         Some(Part::Append { journal, size, count }) => append::measure(&journal, size, count),
         None => {

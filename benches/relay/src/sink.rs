@@ -3,6 +3,7 @@
 //! ```text
 //! GET /           an OpenSearch 2.19          GET /_sink      what was counted
 //! GET /<index>    not there                   …/_bulk         a success for each two lines
+//! …/_search       no hits
 //! ```
 //! Everything else is acknowledged. As little of HTTP as the backend knows: `content-length` alone.
 
@@ -16,15 +17,20 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::backend::{HEAD_LIMIT, SCRATCH, content_length, end_of_head, write_all};
 
 const INFO: &str = r#"{"name":"sink","cluster_name":"sink","cluster_uuid":"sink","version":{"distribution":"opensearch","number":"2.19.0"}}"#;
+const PAGE: &[u8] = br#"{"_scroll_id":"s","hits":{"hits":[]}}"#;
+const CREATED: &[u8] =
+    br#"{"_index":"made","_id":"1","_version":1,"result":"created","_seq_no":0,"_primary_term":1}"#;
 const ITEM: &[u8] = br#"{"index":{"status":201}}"#;
 
 /// Serves until the process ends. One thread; run it in a current-thread runtime.
-pub(crate) async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
+pub(crate) async fn serve(listen: SocketAddr, connections: usize) -> anyhow::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(listen)?;
     let listener = socket.listen(1024)?;
-    let shared = Rc::new(Shared::default());
+    let shared = Shared::default();
+    shared.counted.borrow_mut().newest = vec![None; connections];
+    let shared = Rc::new(shared);
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {
@@ -58,6 +64,24 @@ struct Counted {
     requests: u64,
     documents: u64,
     bytes: u64,
+    /// The newest document of each captured connection of made traffic.
+    newest: Vec<Option<u64>>,
+    /// Documents that came after a younger one of their connection.
+    violations: u64,
+}
+
+impl Counted {
+    /// A document of made traffic came: its number says which connection was its.
+    fn place(&mut self, number: u64) {
+        let connections = self.newest.len() as u64;
+        if connections == 0 {
+            return;
+        }
+        if let Some(newest) = self.newest.get_mut((number % connections) as usize) {
+            self.violations += u64::from(newest.is_some_and(|before| before >= number));
+            *newest = Some(number);
+        }
+    }
 }
 
 async fn converse(client: &TcpStream, shared: &Shared) -> io::Result<()> {
@@ -86,12 +110,21 @@ fn answer(request: &Request, counted: &mut Counted, out: &mut Vec<u8>) -> io::Re
     let (status, body) = match request.asked {
         Asked::Info => ("200 OK", INFO.as_bytes().to_vec()),
         Asked::Counted => {
-            let Counted { requests, documents, bytes } = counted;
-            let body =
-                serde_json::json!({"requests": requests, "documents": documents, "bytes": bytes});
+            let Counted { requests, documents, bytes, violations, .. } = counted;
+            let body = serde_json::json!({
+                "requests": requests, "documents": documents, "bytes": bytes, "violations": violations,
+            });
             ("200 OK", body.to_string().into_bytes())
         }
         Asked::Definition => ("404 Not Found", br#"{"status":404}"#.to_vec()),
+        Asked::Search => ("200 OK", PAGE.to_vec()),
+        Asked::Document(number) => {
+            counted.requests += 1;
+            counted.documents += 1;
+            counted.bytes += request.bytes;
+            counted.place(number);
+            ("201 Created", CREATED.to_vec())
+        }
         Asked::Other => ("200 OK", br#"{"acknowledged":true}"#.to_vec()),
         Asked::Bulk => {
             counted.requests += 1;
@@ -127,6 +160,9 @@ enum Asked {
     Counted,
     Definition,
     Bulk,
+    Search,
+    /// Its id, a number.
+    Document(u64),
     #[default]
     Other,
 }
@@ -198,10 +234,17 @@ fn begin(head: &[u8]) -> io::Result<(Request, usize)> {
     let mut words = line.split(|byte| *byte == b' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let number = || {
+        let (_, id) = path.split_at_checked(path.iter().rposition(|byte| *byte == b'/')? + 1)?;
+        std::str::from_utf8(id).ok()?.parse().ok()
+    };
+    let is_document = memchr::memmem::find(path, b"/_doc/").is_some();
     let asked = match (method, path) {
         (b"GET", b"/") => Asked::Info,
         (b"GET", b"/_sink") => Asked::Counted,
         (b"POST" | b"PUT", path) if path.ends_with(b"/_bulk") => Asked::Bulk,
+        (b"PUT", _) if is_document => number().map_or(Asked::Other, Asked::Document),
+        (b"GET" | b"POST", path) if path.ends_with(b"/_search") => Asked::Search,
         (b"GET" | b"HEAD", _) => Asked::Definition,
         _ => Asked::Other,
     };
