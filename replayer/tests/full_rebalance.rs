@@ -47,7 +47,7 @@ async fn a_rebalance_every_two_seconds_loses_and_stalls_nothing() {
     let stayed = async { lab.share_until(&stays).await.unwrap() };
     let (stayed, visits) = tokio::join!(stayed, faults);
     assert!(stayed.failed == 0 && visits >= 10, "{visits} visits: {stayed}");
-    let last = member(&lab, "last").await;
+    let last = member(&lab, "last", None).await;
     assert!(last.is_converged() && last.reached_end, "{last}");
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }

@@ -16,14 +16,16 @@ async fn two_share_the_work_and_end_together() {
     let lab = lab("two").await;
     write(&lab, 8).await;
     lab.stop_proxy().await;
-    let (one, other) = tokio::join!(member(&lab, "one"), member(&lab, "other"));
+    // Slowly: the one that comes first isn't to be done before the other has its share.
+    let (one, other) =
+        tokio::join!(member(&lab, "one", Some(40.0)), member(&lab, "other", Some(40.0)));
     assert!(one.is_converged() && one.reached_end, "{one}");
     assert!(other.is_converged() && other.reached_end, "{other}");
     println!("requests: {} and {}", one.requests, other.requests);
     assert!(one.requests > 0 && other.requests > 0, "{one}\n{other}");
     assert_eq!(lab.differences().await, Vec::<String>::new());
     // Nothing is left to do.
-    let last = member(&lab, "last").await;
+    let last = member(&lab, "last", None).await;
     assert!(last.is_converged() && last.reached_end, "{last}");
     assert_eq!(last.operations["journal"], 0, "{last}");
 }
@@ -56,7 +58,7 @@ async fn one_is_killed_and_another_comes() {
     let (stays, comes) = tokio::join!(lab.share_until(&stays), clients);
     let stays = stays.unwrap();
     assert!(stays.failed == 0 && comes.failed == 0, "{stays}\n{comes}");
-    let last = member(&lab, "last").await;
+    let last = member(&lab, "last", None).await;
     assert!(last.is_converged() && last.reached_end, "{last}");
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }

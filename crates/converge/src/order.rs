@@ -78,6 +78,8 @@ pub struct Order {
     began: HashMap<ExchangeKey, u64>,
     /// Over, but later than the low-water mark: by (answered, key).
     closed: BTreeMap<(u64, ExchangeKey), Closed>,
+    /// When each of those was answered.
+    answers: HashMap<ExchangeKey, u64>,
     /// Admitted and not finished, in the order of admission.
     admitted: BTreeMap<u64, Admitted>,
     places: HashMap<ExchangeKey, u64>,
@@ -135,6 +137,7 @@ impl Order {
             unfinished_changes: BTreeSet::new(),
             began: HashMap::new(),
             closed: BTreeMap::new(),
+            answers: HashMap::new(),
             admitted: BTreeMap::new(),
             places: HashMap::new(),
             controls: BTreeSet::new(),
@@ -165,6 +168,7 @@ impl Order {
         if let Some(deletion) = self.deletions.get_mut(&key) {
             deletion.answered = closed.answered;
         }
+        self.answers.insert(key, closed.answered);
         self.closed.insert((closed.answered, key), closed);
         self.admit();
     }
@@ -208,11 +212,15 @@ impl Order {
         std::mem::take(&mut self.ready)
     }
 
-    /// An exchange has been answered on the target, or there was nothing to send. Doubts that it
-    /// left don't hold it up: they have their own rule, [`Order::doubt_ready`].
+    /// An exchange has been answered on the target, or there was nothing to send, or somebody else has done it before
+    /// its turn came here. Doubts that it left don't hold it up: they have their own rule, [`Order::doubt_ready`].
     pub fn finished(&mut self, key: ExchangeKey) {
         if let Some(began) = self.began.remove(&key) {
             self.unfinished_changes.remove(&(began, key));
+        }
+        // Given a place later, it would never be finished, and hold up what comes behind it for ever.
+        if let Some(answered) = self.answers.remove(&key) {
+            self.closed.remove(&(answered, key));
         }
         let Some(place) = self.places.remove(&key) else { return };
         self.controls.remove(&place);
@@ -275,6 +283,7 @@ impl Order {
                 return;
             }
             let closed = first.remove();
+            self.answers.remove(&key);
             let lot = Lot {
                 overlaps_deletion: closed.role == Role::Plain
                     && self.overlaps_deletion(key, &closed),

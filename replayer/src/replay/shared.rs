@@ -39,8 +39,9 @@ pub(super) struct Share {
     /// Own controls and deletions, by name.
     announced: Announcements,
     names: HashMap<ExchangeKey, String>,
-    /// The others', by name.
+    /// The others', by name, and what was captured of them.
     remote: HashMap<String, Remote>,
+    told: HashMap<String, Told>,
     remote_names: HashMap<ExchangeKey, String>,
     /// Own exchanges that are over and not finished, by their answer.
     unfinished: BTreeSet<(u64, ExchangeKey)>,
@@ -81,6 +82,7 @@ impl Share {
             announced: Announcements::new(),
             names: HashMap::new(),
             remote: HashMap::new(),
+            told: HashMap::new(),
             remote_names: HashMap::new(),
             unfinished: BTreeSet::new(),
             answers: HashMap::new(),
@@ -205,6 +207,10 @@ impl Conductor {
         let (Some(name), Some(announced)) = (named, announced) else {
             return self.order.finished(key);
         };
+        if share.remote.contains_key(&name) {
+            // It has its place already, from when the partition was another's before.
+            return self.order.finished(key);
+        }
         let ready = ready.then_some(Ready { key, overlaps_deletion: false, waited: false });
         let Announced { began, answered, .. } = announced;
         share.remote.insert(name.clone(), Remote { key, began, answered, ready, deletes });
@@ -314,7 +320,7 @@ impl Conductor {
     /// Takes in what the others say.
     pub(super) async fn take_view(&mut self, mut view: View) {
         let Some(share) = &mut self.share else { return };
-        let told = std::mem::take(&mut view.told);
+        share.told.extend(std::mem::take(&mut view.told));
         // Whoever has had it for a while lets the others have it.
         share.closing = view.turn && view.awaited && share.view.turn;
         let is_new = view.moves == share.moves;
@@ -322,8 +328,8 @@ impl Conductor {
         share.seen = Instant::now();
         share.wants = false;
         self.meet_remote();
-        for (name, told) in told {
-            self.close_remote(&name, &told.exchange()).await;
+        for (name, exchange) in self.told_and_open() {
+            self.close_remote(&name, &exchange).await;
         }
         if is_new {
             self.part_from_remote();
@@ -351,16 +357,30 @@ impl Conductor {
         }
     }
 
+    /// Others' controls that are open here although they have been answered. What is told of one may come before the
+    /// partition goes that it is of.
+    fn told_and_open(&mut self) -> Vec<(String, Exchange)> {
+        let Some(share) = &mut self.share else { return Vec::new() };
+        let (told, elsewhere) = (&mut share.told, &share.view.elsewhere);
+        told.retain(|name, _| elsewhere.contains_key(name));
+        let open = told.iter().filter(|(name, _)| {
+            share.remote.get(*name).is_some_and(|remote| remote.answered.is_none())
+        });
+        open.map(|(name, told)| (name.clone(), told.exchange())).collect()
+    }
+
     /// What was captured of another's control.
     async fn close_remote(&mut self, name: &str, exchange: &Exchange) {
-        let answered = self.share.as_ref().and_then(|share| {
-            let is_open = share.remote.get(name)?.answered.is_none();
-            share.view.elsewhere.get(name)?.answered.filter(|_| is_open)
-        });
-        let Some(answered) = answered else { return };
+        let Some(share) = &self.share else { return };
+        let Some(answered) = share.view.elsewhere.get(name).and_then(|one| one.answered) else {
+            return;
+        };
         let meaning = self.interpret(exchange).await;
         let Meaning::Control(control) = &meaning else {
             tracing::warn!(name, "another replayer's control isn't one here");
+            if let Some(share) = &mut self.share {
+                share.told.remove(name);
+            }
             return;
         };
         let deletes = control.deletes.clone();

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use cluster::Method;
 use serde_json::json;
 use testbed::SharedKafka;
-use traffic_replayer::{Settings, Summary};
+use traffic_replayer::{Pace, Settings, Summary};
 
 use super::Lab;
 
@@ -55,10 +55,13 @@ pub async fn write(lab: &Lab, rounds: u64) {
     }
 }
 
-/// One of a group that ends with the journal.
-pub async fn member(lab: &Lab, name: &str) -> Summary {
+/// One of a group that ends with the journal; `rate`: requests a second at most.
+pub async fn member(lab: &Lab, name: &str, rate: Option<f64>) -> Summary {
     let share = |settings: &mut Settings| {
         settings.share = true;
+        if let Some(rate) = rate {
+            settings.pace = Pace::Rate(rate);
+        }
         settings.tuples = settings.tuples.join(name);
     };
     let replay = tokio::time::timeout(Duration::from_secs(120), lab.replay(share));

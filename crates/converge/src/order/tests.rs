@@ -39,6 +39,21 @@ fn nothing_runs_before_the_low_water_mark() {
 }
 
 #[test]
+fn what_is_finished_before_its_turn_holds_nobody_up() {
+    let mut order = Order::new(SKEW);
+    put(&mut order, 1, control(10, 20, "a"));
+    put(&mut order, 2, plain(10, 21, "a"));
+    put(&mut order, 3, control(10, 22, "a"));
+    order.finished(key(1));
+    order.advance(100);
+    assert_eq!(ready(&mut order), [2]);
+    order.finished(key(2));
+    assert_eq!(ready(&mut order), [3]);
+    order.finished(key(3));
+    assert_eq!(order.pending(), 0);
+}
+
+#[test]
 fn a_control_waits_and_is_waited_for() {
     let mut order = Order::new(SKEW);
     put(&mut order, 1, plain(10, 20, "a"));
