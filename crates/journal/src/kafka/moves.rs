@@ -1,19 +1,23 @@
 //! Partitions that come and go while several readers of a group share a topic.
 //!
 //! librdkafka tells of them from within a call that reads; they are queued here, and the reader gives them out in
-//! front of what comes from the partitions. Assignment is cooperative: only what moves stops.
+//! front of what comes from the partitions. Assignment is cooperative: only what moves stops. What goes is given back at
+//! once; what comes is assigned by the reader, when it knows where it has to begin: before that nothing of it can arrive.
 
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::Notify;
 
 /// Partitions that came or went.
 #[derive(Debug)]
 pub(super) enum Move {
+    /// They are to be assigned.
     Gained(Vec<i32>),
     Lost(Vec<i32>),
 }
@@ -21,36 +25,82 @@ pub(super) enum Move {
 /// What librdkafka calls.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    waiting: Mutex<VecDeque<Move>>,
+    waiting: Mutex<Waiting>,
     pub(super) came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    moves: VecDeque<Move>,
+    /// The reader is gone: nobody assigns what comes.
+    is_closed: bool,
 }
 
 impl Moves {
     pub(super) fn next(&self) -> Option<Move> {
-        self.waiting.lock().pop_front()
+        self.waiting.lock().moves.pop_front()
     }
 
-    fn put(&self, partitions: &TopicPartitionList, made: impl Fn(Vec<i32>) -> Move) {
-        let partitions: Vec<i32> =
-            partitions.elements().iter().map(|element| element.partition()).collect();
-        if !partitions.is_empty() {
-            self.waiting.lock().push_back(made(partitions));
+    /// From now on what comes is assigned here. Gives back what wasn't yet: a consumer that owes an answer can't be closed.
+    pub(super) fn close(&self) -> Vec<i32> {
+        let mut waiting = self.waiting.lock();
+        waiting.is_closed = true;
+        let gained = waiting.moves.drain(..).filter_map(|made| match made {
+            Move::Gained(partitions) => Some(partitions),
+            Move::Lost(_) => None,
+        });
+        gained.flatten().collect()
+    }
+
+    /// Whether somebody takes it.
+    fn put(&self, made: Move) -> bool {
+        let mut waiting = self.waiting.lock();
+        if !waiting.is_closed {
+            waiting.moves.push_back(made);
             self.came.notify_one();
         }
+        !waiting.is_closed
+    }
+
+    fn moved(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaErrorCode,
+        list: &TopicPartitionList,
+    ) -> KafkaResult<()> {
+        let partitions: Vec<i32> =
+            list.elements().iter().map(|element| element.partition()).collect();
+        let is_empty = partitions.is_empty();
+        match kind {
+            RDKafkaErrorCode::AssignPartitions => {
+                if is_empty || !self.put(Move::Gained(partitions)) {
+                    consumer.incremental_assign(list)?;
+                }
+            }
+            RDKafkaErrorCode::RevokePartitions => {
+                // Told before they are read by another.
+                if !is_empty {
+                    self.put(Move::Lost(partitions));
+                }
+                consumer.incremental_unassign(list)?;
+            }
+            other => return Err(KafkaError::Rebalance(other)),
+        }
+        Ok(())
     }
 }
 
 impl ClientContext for Moves {}
 
 impl ConsumerContext for Moves {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            // Told before they are read by another.
-            Rebalance::Revoke(partitions) => self.put(partitions, Move::Lost),
-            Rebalance::Assign(partitions) => self.put(partitions, Move::Gained),
-            Rebalance::Error(error) => {
-                tracing::warn!(%error, "the group can't share its partitions")
-            }
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        if let Err(error) = self.moved(consumer, kind.into(), list) {
+            tracing::warn!(%error, "the group can't share its partitions");
         }
     }
 }

@@ -90,13 +90,14 @@ impl KafkaReader {
             .set("auto.offset.reset", "earliest")
             .set("fetch.wait.max.ms", "50")
             .set("queued.max.messages.kbytes", "65536")
-            .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", SESSION.as_millis().to_string())
             .set("heartbeat.interval.ms", (SESSION / 5).as_millis().to_string())
             .set("log_level", "3");
         for (name, value) in properties {
             config.set(name, value);
         }
+        // What moves is assigned bit by bit; no other way would do.
+        config.set("partition.assignment.strategy", "cooperative-sticky");
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
             let (config, topic) = (config.clone(), topic.to_owned());
@@ -172,24 +173,30 @@ impl KafkaReader {
                     let (url, reason) = (self.url.clone(), error.to_string());
                     Err(ReadError { url, reason })
                 });
+                let partitions = partitions.unwrap_or_default();
                 let (positions, deleted) = match found {
                     Ok(places) => places,
                     Err(error) => {
-                        // The group is moving partitions again, or its broker is away.
+                        // The group's broker is away, or another is becoming it.
                         tracing::warn!(%error, "can't find where partitions begin; asking again");
-                        self.begin_to_gain(partitions.unwrap_or_default())?;
+                        self.begin_to_gain(partitions);
                         continue;
                     }
                 };
+                if let Err(error) = self.assign(&positions) {
+                    // The group has gone on without us; it gives us partitions again.
+                    tracing::warn!(%error, ?partitions, "these partitions came and went");
+                    continue;
+                }
                 self.positions.extend(positions);
                 self.deleted.extend(deleted);
-                return Ok(Taken::Gained(partitions.unwrap_or_default()));
+                return Ok(Taken::Gained(partitions));
             }
             if let Some(entry) = self.deleted.pop() {
                 return Ok(Taken::Entry(entry));
             }
             match self.consumer.context().next() {
-                Some(Move::Gained(partitions)) => self.begin_to_gain(partitions)?,
+                Some(Move::Gained(partitions)) => self.begin_to_gain(partitions),
                 Some(Move::Lost(partitions)) => {
                     self.positions.retain(|partition, _| !partitions.contains(partition));
                     self.deleted.retain(|entry| !partitions.contains(&entry.partition));
@@ -205,9 +212,7 @@ impl KafkaReader {
     }
 
     /// Partitions came: finds out where each begins.
-    fn begin_to_gain(&mut self, partitions: Vec<i32>) -> Result<(), ReadError> {
-        // One that was here before comes as it went: paused, if it was.
-        self.set_flow(self.flows)?;
+    fn begin_to_gain(&mut self, partitions: Vec<i32>) {
         let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
         let (url, wanted) = (self.url.clone(), partitions.clone());
         let places = tokio::spawn(blocking(url.clone(), move || {
@@ -215,25 +220,32 @@ impl KafkaReader {
                 .map_err(|error| failed(&url, &error))
         }));
         self.gaining = Some((partitions, places));
+    }
+
+    /// Begins to read partitions that came.
+    fn assign(&self, positions: &BTreeMap<i32, u64>) -> Result<(), KafkaError> {
+        let list = at(&self.topic, positions)?;
+        self.consumer.incremental_assign(&list)?;
+        // One that was here before comes as it went: paused, if it was.
+        self.set_flow(&list, self.flows);
         Ok(())
     }
 
     pub(crate) fn flow(&mut self, flows: bool) -> Result<(), ReadError> {
         if self.flows != flows {
-            self.set_flow(flows)?;
+            let all = self.consumer.assignment().map_err(|error| self.failed(&error))?;
+            self.set_flow(&all, flows);
             self.flows = flows;
         }
         Ok(())
     }
 
-    fn set_flow(&self, flows: bool) -> Result<(), ReadError> {
-        let all = self.consumer.assignment().map_err(|error| self.failed(&error))?;
-        let set = if flows { self.consumer.resume(&all) } else { self.consumer.pause(&all) };
+    fn set_flow(&self, list: &TopicPartitionList, flows: bool) {
+        let set = if flows { self.consumer.resume(list) } else { self.consumer.pause(list) };
         if let Err(error) = set {
             // One of them has just gone; what comes is set when it comes.
             tracing::debug!(%error, url = self.url, flows, "a partition can't be paused or resumed");
         }
-        Ok(())
     }
 
     /// The next entry; `None` when partitions came or went instead.
@@ -245,7 +257,7 @@ impl KafkaReader {
                 received = self.consumer.recv() => received,
             };
             match received {
-                // Of a partition that is gone: another reads it.
+                // Of a partition that is gone: another reads it. One that comes is known before anything of it is read.
                 Ok(message) if !self.positions.contains_key(&message.partition()) => {
                     return Ok(None);
                 }
@@ -297,6 +309,23 @@ impl KafkaReader {
 
     fn failed(&self, error: &KafkaError) -> ReadError {
         failed(&self.url, error)
+    }
+}
+
+impl Drop for KafkaReader {
+    fn drop(&mut self) {
+        let mut owed = self.consumer.context().close();
+        owed.extend(self.gaining.take().into_iter().flat_map(|(partitions, _)| partitions));
+        if owed.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        for partition in owed {
+            list.add_partition(&self.topic, partition);
+        }
+        if let Err(error) = self.consumer.incremental_assign(&list) {
+            tracing::debug!(%error, url = self.url, "partitions that came too late went by themselves");
+        }
     }
 }
 
@@ -371,12 +400,16 @@ fn begin(config: &ClientConfig, topic: String, start: Option<StartFrom>) -> Resu
     };
     let all: Vec<i32> = (0..count as i32).collect();
     let (positions, deleted) = begin_at(&consumer, &topic, &all, start)?;
-    let mut assigned = TopicPartitionList::new();
-    for (partition, offset) in &positions {
-        assigned.add_partition_offset(&topic, *partition, Offset::Offset(*offset as i64))?;
-    }
-    consumer.assign(&assigned)?;
+    consumer.assign(&at(&topic, &positions)?)?;
     Ok(Begun { consumer, topic, positions, deleted, count })
+}
+
+fn at(topic: &str, positions: &BTreeMap<i32, u64>) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in positions {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset as i64))?;
+    }
+    Ok(list)
 }
 
 /// Where each of these partitions has to begin.
