@@ -59,6 +59,8 @@ struct Connection {
     node: Arc<str>,
     /// A record before this one was lost: what it belonged to can't be told.
     after_gap: bool,
+    /// The number of the request that was replayed last.
+    replayed: Option<u64>,
 }
 
 impl Connections {
@@ -158,6 +160,12 @@ impl Connections {
         }
         self.seen.bytes += taken;
         events
+    }
+
+    /// A request has been replayed; whether those of its connection that were are behind it.
+    pub(crate) fn replayed(&mut self, connection: &str, number: u64) -> bool {
+        let Some(connection) = self.all.get_mut(connection) else { return true };
+        connection.replayed.replace(number).is_none_or(|before| before < number)
     }
 
     /// Forgets the connections of partitions that another replayer reads; gives what was open, with its weight.
@@ -279,6 +287,7 @@ impl Connection {
             partition: 0,
             node: Arc::from(""),
             after_gap: false,
+            replayed: None,
         }
     }
 }

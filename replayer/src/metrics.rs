@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) awaited: IntCounter,
     pub(crate) duplicates: IntCounter,
     pub(crate) gaps: IntCounter,
+    pub(crate) disorder: IntCounter,
     /// Records of the journal that can't be read.
     pub(crate) bad_records: IntCounter,
     pub(crate) opaque: IntCounterVec,
@@ -83,6 +84,10 @@ impl Metrics {
             ),
             duplicates: made.counter("duplicate_records_total", "records that came again"),
             gaps: made.counter("gaps_total", "places where records are missing"),
+            disorder: made.counter(
+                "order_violations_total",
+                "requests replayed before an earlier one of their connection",
+            ),
             bad_records: made.counter("bad_records_total", "records that can't be read"),
             opaque: made.counters(
                 "opaque_connections_total",

@@ -178,6 +178,8 @@ struct Line {
 /// The exchange of a connection that runs.
 #[derive(Clone, Copy, Debug, Default)]
 struct Running {
+    /// Of the request on its connection.
+    number: u64,
     weight: usize,
     began: u64,
     /// When its answer was complete.

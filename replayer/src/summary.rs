@@ -34,6 +34,8 @@ pub struct Summary {
     /// What this journal has lost for good, by this run and earlier ones: what `--forget-lost` forgets.
     pub lost: u64,
     pub gaps: u64,
+    /// Requests that were replayed before an earlier one of their connection; never any.
+    pub order_violations: u64,
     pub duplicates: u64,
     pub bad_records: u64,
     pub retries: u64,
@@ -71,6 +73,7 @@ impl Summary {
             not_sent: by_label(&metrics.not_sent),
             lost: 0,
             gaps: metrics.gaps.get(),
+            order_violations: metrics.disorder.get(),
             duplicates: metrics.duplicates.get(),
             bad_records: metrics.bad_records.get(),
             retries: metrics.retries.get(),
@@ -128,6 +131,9 @@ impl fmt::Display for Summary {
         writeln!(f, "indices created   {}", list(&self.indices))?;
         writeln!(f, "lost              {}", self.lost)?;
         writeln!(f, "gaps, duplicates  {}, {}", self.gaps, self.duplicates)?;
+        if self.order_violations > 0 {
+            writeln!(f, "out of order      {} requests: a bug", self.order_violations)?;
+        }
         writeln!(f, "schedule error    {} ms", percentiles(&self.schedule_error_ms))?;
         writeln!(f, "latency, source   {} ms", percentiles(&self.latency_ms.source))?;
         writeln!(f, "latency, target   {} ms", percentiles(&self.latency_ms.target))?;

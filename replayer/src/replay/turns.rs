@@ -70,6 +70,7 @@ impl Conductor {
         let Some(mut pending) = self.jobs.remove(&key) else { return };
         line.waiting.pop_front();
         line.running = Some(Running {
+            number: pending.captured.number,
             weight: pending.captured.weight,
             began: pending.captured.began,
             answered: pending.captured.ended,
@@ -116,7 +117,8 @@ impl Conductor {
                 self.pacer.done();
                 self.end_turn(key);
                 let running = self.lines.get_mut(&connection).and_then(|line| line.running.take());
-                let Running { weight, began, answered, place } = running.unwrap_or_default();
+                let Running { number, weight, began, answered, place } =
+                    running.unwrap_or_default();
                 self.held = self.held.saturating_sub(weight);
                 self.context.metrics.held_bytes.set(i64::try_from(self.held).unwrap_or(i64::MAX));
                 let mut left = left?;
@@ -126,6 +128,8 @@ impl Conductor {
                 if place.is_some_and(|place| !self.context.offsets.is_current(place)) {
                     // Another replayer reads it again, and finds the same.
                     (left.doubts, left.deletes, left.failed) = Default::default();
+                } else if !self.connections.replayed(&connection, number) {
+                    self.context.metrics.disorder.inc();
                 }
                 self.held_back.open((began, key), left.doubts.len() + left.failed.len());
                 for line in left.failed {
