@@ -71,7 +71,7 @@ impl Settings {
             adapt: 0,
             deferred: false,
             // A master makes one change after the other; more than this only waits there.
-            concurrency: 4,
+            concurrency: 32,
             rate: None,
             output: Output::default(),
             log_level: "info".into(),
