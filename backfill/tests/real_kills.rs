@@ -127,20 +127,23 @@ async fn killed(stage: &Stage, expected: &Documents, random: &mut StdRng) {
     stage.delete("many").await;
 }
 
-/// The accounts of a run that goes on, once some documents are in them.
+/// The accounts of a run that goes on, once some documents are in them. The worker is left paused: on a quick machine it
+/// would be done while it is looked at.
 async fn progress(stage: &Stage, worker: &mut Worker, run: &str) -> Value {
     let mut arguments = stage.target(run);
     arguments.extend(words("--output json"));
     loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
         if worker.program.ended().unwrap().is_some() {
             panic!("it ended before it was stopped: {}", worker.end().await.1);
         }
+        worker.program.pause();
         let output = faults::stage::execute("status", &arguments, &[]);
         let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         if status["accounts"]["read"].as_u64().is_some_and(|read| read > 0) {
             return status;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        worker.program.resume();
     }
 }
 
@@ -152,6 +155,7 @@ async fn stopped(stage: &Stage, expected: &Documents) {
     let status = progress(stage, &mut first, "stopped").await;
     assert_eq!((&status["complete"], &status["finished"]), (&json!(false), &json!(false)));
     let asked = Instant::now();
+    first.program.resume();
     let status = first.program.terminate(Duration::from_secs(20)).await.unwrap();
     assert_eq!(status.code(), Some(75), "{}", first.end().await.1);
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
