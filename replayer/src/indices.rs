@@ -7,6 +7,7 @@
 
 mod definitions;
 mod reconcile;
+mod types;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,7 +18,7 @@ use cluster::{Cluster, ClusterError, IndexDefinition};
 use converge::Selection;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
-use transform::Origin;
+use transform::{Origin, Version};
 
 use crate::{metrics::Metrics, source::Source};
 
@@ -32,6 +33,8 @@ pub(crate) struct Indices {
     deleted: Mutex<Deleted>,
     /// Indices whose image was replaced by an empty one: what it had is to be read from the source again.
     replaced: Mutex<HashSet<String>>,
+    /// The source's, before Elasticsearch 7: an index may have several types.
+    typed: Option<Version>,
 }
 
 /// What is known of an index that was made sure of.
@@ -48,6 +51,8 @@ struct Ready {
     look: u64,
     /// When the source was asked for it, nanoseconds since 1970.
     asked: u64,
+    /// Its one type, where there may be others.
+    doc_type: Option<String>,
 }
 
 /// What was deleted, and when the source had answered that.
@@ -79,6 +84,11 @@ pub(crate) enum IndexError {
          made anew"
     )]
     Mapping { index: String, reason: String },
+    #[error(
+        "index `{index}` has several types ({}), which no target has: leave it out of the replay, stop its writes, and let \
+         `backfill` split it into an index for each type", types.join(", ")
+    )]
+    SeveralTypes { index: String, types: Vec<String> },
 }
 
 impl Indices {
@@ -97,6 +107,7 @@ impl Indices {
             ready: Mutex::default(),
             deleted: Mutex::default(),
             replaced: Mutex::default(),
+            typed: None,
         };
         for (named, answered) in deletions {
             indices.remember_deletion(named, answered);
@@ -205,6 +216,7 @@ impl Indices {
         let Some(original) = source.cluster.index_definitions(index).await?.remove(index) else {
             return Ok(Ready { look, asked, ..Ready::default() });
         };
+        let doc_type = self.one_type(index, &original)?;
         let uuid = original.uuid().unwrap_or_default().to_owned();
         let created = creation(&original);
         match found {
@@ -212,7 +224,7 @@ impl Indices {
             Some(found) => self.adopt(index, &original, &uuid, created, &found).await?,
         }
         let image = self.image(index).await?.unwrap_or_default();
-        Ok(Ready { uuid: Some(uuid), on_target: true, image, created, look, asked })
+        Ok(Ready { uuid: Some(uuid), on_target: true, image, created, look, asked, doc_type })
     }
 
     /// An index of that name is on the target: ours, an older one's image, or somebody else's.

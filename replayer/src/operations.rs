@@ -209,6 +209,13 @@ async fn admitted(
                 applied.doubts.push(Doubt { kind, reason: DoubtReason::OverlapsDeletion });
             }
         }
+        let doc_type = operation.address.doc_type.as_deref();
+        if matches!(prepared.get(index), Some(Ok(Prepared::Ready)))
+            && context.indices.is_of_new_type(index, doc_type)
+        {
+            context.indices.forget(index);
+            prepared.insert(index, settle(context.indices.prepare(index, answered).await)?);
+        }
         match prepared.get(index) {
             Some(Ok(Prepared::Ready)) => items.push(Item::Operation(operation.clone())),
             Some(Ok(Prepared::Superseded)) | None => applied.superseded += 1,

@@ -118,7 +118,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
             settings.target_gzip,
             metrics.clone(),
         ),
-        indices: Indices::new(target, source.clone(), metrics.clone(), skew, deletions),
+        indices: Indices::new(target, source.clone(), metrics.clone(), skew, deletions)
+            .with_types(source_version),
         ids: SourceIds::default(),
         ahead: Ahead::default(),
         settings,

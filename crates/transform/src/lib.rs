@@ -51,7 +51,7 @@ pub use settings::flat as flat_settings;
 pub use skipped::{Kind, is_skipped};
 pub use snapshot::{SnapshotIndex, TargetIndex, Wanted, target_indices};
 pub use templates::{component_template, index_template, legacy_template, legacy_template_of};
-pub use types::{ManyTypes, Types, target_of};
+pub use types::{ManyTypes, Types, target_of, types_of};
 pub use unreachable::{Unreachable, unreachable};
 pub use version::{Flavour, Target, Version};
 pub use zones::replicas_for;

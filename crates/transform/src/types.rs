@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{TargetIndex, report::Rules};
+use crate::{TargetIndex, Version, report::Rules, templates::by_type};
 
 /// What to do with an index of several types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,12 @@ pub enum ManyTypes {
 pub enum Types {
     All,
     Only(Vec<String>),
+}
+
+/// The types of an index whose mappings are these, as a cluster of this version says them.
+pub fn types_of(mappings: &Map<String, Value>, source: Version) -> Vec<String> {
+    let types = by_type(mappings, source).into_iter().map(|(name, _)| name);
+    types.filter(|name| name != "_default_").collect()
 }
 
 /// The index that the documents of a type go to; `None`: there is none for them.

@@ -22,6 +22,7 @@ impl Indices {
         if let Some(source) = &self.source
             && let Some(original) = source.cluster.index_definitions(index).await?.remove(index)
         {
+            self.one_type(index, &original)?;
             let uuid = original.uuid().unwrap_or_default().to_owned();
             let found = self.target.index_definitions(index).await?.remove(index);
             let created = super::creation(&original);
