@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod coordinator;
 pub mod work;
 
+mod command;
 mod context;
 mod document;
 mod line;
@@ -28,6 +29,7 @@ mod target;
 mod transfer;
 mod waiting;
 
+pub use command::command;
 pub use context::RunError;
 pub use read::{PrintError, ReadSummary, SelectionError, read};
 pub use retry::{RetryRunError, RetrySummary, retry};

@@ -14,6 +14,7 @@
 
 mod abreast;
 mod apply;
+mod command;
 mod deferred;
 mod equal;
 mod error;
@@ -30,6 +31,7 @@ mod target;
 mod verify;
 
 pub use apply::{Outcome, Refused};
+pub use command::command;
 pub use equal::Difference;
 pub use error::MetadataError;
 pub use inventory::{Body, Inventory, Item, Kind, Packed, Side, live, stored};

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod command;
 mod connection;
 mod flags;
 mod heartbeat;
@@ -25,6 +26,7 @@ mod settings;
 mod source;
 mod tape;
 
+pub use command::command;
 pub use flags::Flags;
 pub use server::{CaptureProxy, RunError, run};
 pub use settings::{Durability, Hold, Settings, SettingsError, WhenFull};

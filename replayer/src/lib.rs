@@ -23,6 +23,7 @@ mod admin;
 mod ahead;
 mod captured;
 mod circuit;
+mod command;
 mod connections;
 mod context;
 mod controls;
@@ -58,6 +59,7 @@ mod stream;
 mod summary;
 mod transform_try;
 
+pub use command::command;
 pub use context::RunError;
 pub use export::{ExportError, ExportFlags, Exported, export};
 pub use latency::{LatencyOf, Percentiles};

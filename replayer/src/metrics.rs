@@ -42,6 +42,8 @@ pub(crate) struct Metrics {
     pub(crate) held_bytes: IntGauge,
     /// Seconds between the newest captured exchange that was dealt with and now.
     pub(crate) lag: Gauge,
+    /// Seconds since 1970: all that was captured before has been dealt with.
+    pub(crate) replayed_until: Gauge,
     /// Requests to the target at once, at most.
     pub(crate) allowed: IntGauge,
     /// How often there were allowed fewer, by reason.
@@ -97,6 +99,10 @@ impl Metrics {
             indices: made.counters("indices_created_total", "indices created", "definition"),
             held_bytes: made.gauge("held_bytes", "captured bytes held"),
             lag: made.float("lag_seconds", "age of the newest exchange dealt with"),
+            replayed_until: made.float(
+                "replayed_until_seconds",
+                "unix time before which all that was captured has been dealt with",
+            ),
             schedule_lag: made
                 .float("schedule_lag_seconds", "how far behind its schedule the replay is"),
             late: made.floats("late_seconds_total", "seconds that requests went out late", "cause"),

@@ -12,13 +12,12 @@ const WITHOUT_IO: [&str; 7] =
     ["buffer", "codec", "compare", "converge", "lucene", "rules", "transform"];
 const WITH_IO: [&str; 7] =
     ["cluster", "deletes", "journal", "settings", "snapshot", "telemetry", "tuples"];
-const PROGRAMS: [&str; 5] =
-    ["backfill", "capture-proxy", "console", "metadata", "traffic-replayer"];
+const PROGRAMS: [&str; 5] = ["backfill", "capture-proxy", "godwit", "metadata", "traffic-replayer"];
 /// Only for tests, demos and measurements.
 const BENCHES: [&str; 4] = ["load", "relay", "testbed", "tidy"];
 
 /// The arrows between our crates, each with its reason in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("buffer", &[]),
     ("codec", &[]),
     ("compare", &[]),
@@ -47,6 +46,24 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "snapshot",
             "telemetry",
             "transform",
+        ],
+    ),
+    (
+        "godwit",
+        &[
+            "backfill",
+            "capture-proxy",
+            "cluster",
+            "codec",
+            "compare",
+            "converge",
+            "journal",
+            "metadata",
+            "settings",
+            "snapshot",
+            "telemetry",
+            "traffic-replayer",
+            "tuples",
         ],
     ),
     ("metadata", &["cluster", "rules", "settings", "snapshot", "telemetry", "transform"]),

@@ -1,9 +1,12 @@
-//! What differs between two documents, and between two JSON values.
+//! What differs between two documents, two JSON values, the answers of two clusters, two sets of documents.
 //!
 //! Invariants: no I/O; the same inputs give the same differences in the same order; objects are compared
 //! without regard to the order of their keys, arrays with it; numbers by value where both are integers and by
 //! their 64-bit float otherwise (`1.0` and `1` are equal, as they are to the cluster).
 #![forbid(unsafe_code)]
+
+pub mod fingerprint;
+pub mod traffic;
 
 use serde::Serialize;
 use serde_json::{Number, Value};

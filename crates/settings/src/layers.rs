@@ -77,8 +77,7 @@ fn check<T: DeserializeOwned>(
 ) -> Result<(), SettingsError> {
     for (key, value) in layer {
         if !known.contains(&key.as_str()) {
-            let near = known.iter().min_by_key(|known| distance(known, key));
-            let near = near.filter(|near| distance(near, key) <= key.len().div_ceil(3));
+            let near = nearest(key, known.iter().copied());
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(SettingsError::Unknown { place: place.into(), key: key.clone(), hint });
         }
@@ -103,6 +102,12 @@ fn plain(text: String) -> Value {
         }
         _ => Value::String(text),
     }
+}
+
+/// The word of `known` that was probably meant by one that isn't there.
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let near = known.into_iter().min_by_key(|known| distance(known, word))?;
+    (distance(near, word) <= word.len().div_ceil(3)).then_some(near)
 }
 
 /// Levenshtein's distance, for suggestions.

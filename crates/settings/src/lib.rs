@@ -15,6 +15,6 @@ mod units;
 
 pub use bad::{BadSettings, refuse};
 pub use exit::Exit;
-pub use layers::{SettingsError, layered};
+pub use layers::{SettingsError, layered, nearest};
 pub use secret::Secret;
 pub use units::{Size, Span, UnitError};

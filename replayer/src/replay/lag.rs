@@ -1,12 +1,26 @@
 //! How far behind its schedule the replay is, looked at each second.
 
-use super::{Conductor, TICK};
+use std::time::Duration;
+
+use codec::record::Nanos;
+
+use super::{Conductor, QUIET_TICKS, TICK};
 use crate::lateness::Cause;
+
+/// More than a metric's seconds since 1970 can't tell apart.
+const A_MOMENT: Nanos = 1_000_000;
 
 impl Conductor {
     pub(super) fn look_at_lag(&self) {
         // What has begun has told of itself; here is what hasn't, and should have.
         let oldest = self.jobs.values().map(|pending| pending.captured.began).min();
+        let running = self.lines.values().filter_map(|line| line.running.as_ref());
+        let running = running.map(|running| running.began).min().unwrap_or(u64::MAX);
+        // The proxies are gone: nothing comes that is older than what was read last.
+        let is_quiet = self.quiet_ticks >= QUIET_TICKS && self.has_room();
+        let read = if is_quiet { self.mark().max(self.newest + A_MOMENT) } else { self.mark() };
+        let until = read.min(running).min(oldest.unwrap_or(u64::MAX));
+        self.context.metrics.replayed_until.set(Duration::from_nanos(until).as_secs_f64());
         let late = oldest.map(|at| self.context.schedule.late(at)).filter(|late| *late >= TICK);
         let cause = if self.is_reading_idle() { Cause::Target } else { Cause::SourceReads };
         let (lag, growing) = self.context.lateness.look(late.map(|late| (late, cause)));
