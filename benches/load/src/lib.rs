@@ -5,8 +5,7 @@
 //! promised, so that afterwards a cluster can be checked: every acknowledged write is there, and
 //! nothing that nobody wrote. A write without an answer is kept as "either".
 //!
-//! The program `demo` drives it through `capture-proxy`, replays the journal with
-//! `traffic-replayer` and compares the two clusters.
+//! The program `demo` has such clients write and read while `godwit` moves a cluster, and compares the two.
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -16,9 +15,9 @@ pub mod client;
 pub mod compare;
 pub mod inserts;
 pub mod ledger;
+pub mod migration;
 pub mod programs;
 pub mod reader;
-pub mod replayed;
 pub mod run;
 pub mod stages;
 pub mod table;

@@ -1,12 +1,13 @@
-//! `demo`: clients write through `capture-proxy`, `traffic-replayer` brings another cluster to the
-//! same state, and both are compared document by document. `./demo` builds and runs it.
+//! `demo`: a whole migration with `godwit`, while clients write and read; then both clusters are compared document by
+//! document. `./demo` builds and runs it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use load::stages::{DemoSettings, JournalKind, demo};
 
-/// Runs a whole migration of live traffic on real servers and proves that nothing is lost.
+/// Runs a whole migration on real servers, while clients write and read, and proves that nothing is lost.
 #[derive(Debug, Parser)]
 #[command(name = "demo", version)]
 struct Flags {
@@ -19,6 +20,9 @@ struct Flags {
     /// Leave the folder with the journal, the tuples and the logs.
     #[arg(long)]
     keep: bool,
+    /// Where the report goes.
+    #[arg(long, value_name = "FILE", default_value = "demo-report.html")]
+    report: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -29,8 +33,9 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
         }
     };
-    let settings =
-        DemoSettings { journal: flags.journal, documents: flags.documents, keep: flags.keep };
+    let Flags { journal, documents, keep, report } = flags;
+    let report = std::path::absolute(&report).unwrap_or(report);
+    let settings = DemoSettings { journal, documents, keep, report };
     let outcome = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(Box::pin(demo(&settings))));

@@ -1,24 +1,33 @@
-//! The demo, stage by stage.
+//! The demo, stage by stage: a whole migration, while clients write and read.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use testbed::{Folder, Kafka, Server, Testbed};
+use tokio::task::JoinHandle;
 
 use crate::cities::Cities;
 use crate::client::Figures;
 use crate::compare::{self, Comparison};
 use crate::ledger::{Ledger, Violation};
-use crate::programs::{Proxy, Replay, Summary};
-use crate::replayed::Replayed;
+use crate::migration::Migration;
 use crate::run::{LoadSettings, Mix, create_indices, run};
 use crate::table;
 
-const CLIENTS: usize = 16;
+/// Clients that fill the source.
+const FILLING: usize = 16;
+/// Clients that write and read during the migration.
+const CLIENTS: usize = 4;
+/// Cities that each round of theirs writes about.
+const ROUND: usize = 400;
+/// Between two rounds: as clients do, some hundred writes a second, not all that a machine can take.
+const PAUSE: Duration = Duration::from_millis(500);
 const SEED: u64 = 20_261_123;
 /// So many differing ids are printed.
 const SHOWN: usize = 50;
@@ -38,181 +47,166 @@ pub struct DemoSettings {
     pub documents: Option<usize>,
     /// Leave the folder with journal, tuples and logs.
     pub keep: bool,
+    /// Where the report goes.
+    pub report: PathBuf,
 }
 
 /// Runs the demo; true when no document differs.
 ///
 /// # Errors
-/// When a server or a program fails, with what it said.
+/// When a server or a step fails, with what it said.
 pub async fn demo(settings: &DemoSettings) -> anyhow::Result<bool> {
     let mut folder = Folder::new()?;
     let outcome = stages(settings, folder.path()).await;
     if settings.keep || !matches!(outcome, Ok(true)) {
         folder.keep();
-        eprintln!("journal, tuples and logs are in {}", folder.path().display());
+        eprintln!("migration.yaml, journal, tuples and logs are in {}", folder.path().display());
     }
     outcome
 }
 
-struct Stages {
-    folder: PathBuf,
+/// The servers.
+struct Servers {
     source: Server,
     target: Server,
-    journal: String,
-    proxy: Proxy,
-    load: LoadSettings,
-    figures: Figures,
-    replayed: Replayed,
-    replays: Vec<(&'static str, Summary)>,
-    /// Held, so that it lives as long as the journal in it.
-    _kafka: Option<Kafka>,
+    kafka: Option<Kafka>,
 }
 
 async fn stages(settings: &DemoSettings, folder: &Path) -> anyhow::Result<bool> {
     let began = Instant::now();
     let mut cities = Cities::load().await?;
     if let Some(documents) = settings.documents {
-        cities = cities.first(documents.max(CLIENTS));
+        cities = cities.first(documents.max(FILLING).max(ROUND));
     }
-    let mut stages = Stages::boot(settings.journal, cities, folder).await?;
+    let servers = boot(settings.journal).await?;
+    let (source, target) = (servers.source.url(), servers.target.url());
+    let migration = migration(&servers, folder).await?;
 
-    create_indices(&stages.proxy.url()).await?;
-    let ledger = stages.load(Mix::Inserts, Ledger::default()).await?;
+    create_indices(&source).await?;
+    let (ledger, filled) = fill(&source, &cities).await?;
+    migration.step(&["setup", "check"]).await?;
+    migration.step(&["capture", "start"]).await?;
+    say(&format!("{CLIENTS} clients write and read through the proxy {}", migration.proxy()));
+    let clients = Clients::begin(&migration.proxy(), &cities, ledger);
 
-    say("the source is stopped: the replay has nothing but the journal");
-    stages.source.stop().await?;
-    stages.replay("inserts, deletes; source stopped", None).await?;
-    let kept = stages.promises(&ledger).await?;
-    if !kept.differences.is_empty() {
-        return Ok(verdict(&kept, began));
-    }
+    let ran = migration.step(&["run"]).await;
+    say("the cut-over: clients stop, and the verdict is asked for once more");
+    let (ledger, mut figures) = clients.end().await?;
+    ran?;
+    let last_write = Instant::now();
+    migration.step(&["cutover", "check"]).await?;
+    say(&format!("verdict {:.1} s after the last write", last_write.elapsed().as_secs_f64()));
+    let report = settings.report.display().to_string();
+    migration.step(&["compare", "report", "--html", &report]).await?;
+    migration.step(&["replay", "stop"]).await?;
+    migration.step(&["capture", "stop"]).await?;
+    migration.step(&["journal", "audit"]).await?;
 
-    say("the source is started again, and the clients go on");
-    stages.source.start().await?;
-    let ledger = stages.load(Mix::Updates, ledger).await?;
-    let source = stages.source.url();
-    stages.replay("updates, scripts, filtered bulks", Some(&source)).await?;
-
-    let bar = bar(0, "comparing source and target");
-    let target = stages.target.url();
+    let bar = bar(0, "comparing source and target, document by document");
     let mut compared = compare::clusters(&source, &target, &bar).await?;
-    bar.finish();
-    compared.differences.extend(stages.promises(&ledger).await?.differences);
-
-    println!("{}", table::requests(&stages.figures, &stages.replayed));
-    println!("{}", table::operations(&stages.replays));
+    let kept = compare::with_ledger(&target, &ledger, &bar).await?;
+    bar.finish_and_clear();
+    compared.differences.extend(kept.differences);
+    figures.add(&filled);
+    println!("{}", table::requests(&figures));
     println!(
-        "source Elasticsearch {}, target OpenSearch {}, {} writes acknowledged, {} refused",
-        stages.source.version(),
-        stages.target.version(),
+        "source Elasticsearch {}, target OpenSearch {}; {} writes acknowledged, {} refused",
+        servers.source.version(),
+        servers.target.version(),
         ledger.acknowledged,
         ledger.refused,
     );
-    stages.proxy.stop().await?;
+    println!("report: {report}");
     Ok(verdict(&compared, began))
 }
 
-impl Stages {
-    async fn boot(kind: JournalKind, cities: Cities, folder: &Path) -> anyhow::Result<Self> {
-        let spinner = spinner("booting Elasticsearch and OpenSearch");
-        let kafka = async {
-            match kind {
-                JournalKind::File => Ok(None),
-                JournalKind::Kafka => Testbed::kafka().await.map(Some),
-            }
-        };
-        let servers =
-            tokio::try_join!(Testbed::elasticsearch("7.10"), Testbed::opensearch("3"), kafka);
-        let (source, target, kafka) = servers?;
-        spinner.finish_and_clear();
-        say(&format!("source Elasticsearch {}: {}", source.version(), source.url()));
-        say(&format!("target OpenSearch {}: {}", target.version(), target.url()));
-        let journal = match &kafka {
-            None => format!("file://{}", folder.join("journal").display()),
-            Some(kafka) => {
-                kafka.create_topic("traffic", 4).await?;
-                kafka.journal("traffic")
-            }
-        };
-        let proxy = Proxy::start(&source.url(), &journal, folder).await?;
-        say(&format!("capture-proxy {} -> {journal}", proxy.url()));
-        let load = LoadSettings {
-            url: proxy.url(),
-            mix: Mix::Inserts,
+async fn boot(kind: JournalKind) -> anyhow::Result<Servers> {
+    let spinner = spinner("booting Elasticsearch and OpenSearch");
+    let kafka = async {
+        match kind {
+            JournalKind::File => Ok(None),
+            JournalKind::Kafka => Testbed::kafka().await.map(Some),
+        }
+    };
+    let (source, target, kafka) =
+        tokio::try_join!(Testbed::elasticsearch("7.10"), Testbed::opensearch("3"), kafka)?;
+    spinner.finish_and_clear();
+    say(&format!("source Elasticsearch {}: {}", source.version(), source.url()));
+    say(&format!("target OpenSearch {}: {}", target.version(), target.url()));
+    Ok(Servers { source, target, kafka })
+}
+
+async fn migration(servers: &Servers, folder: &Path) -> anyhow::Result<Migration> {
+    let journal = match &servers.kafka {
+        None => None,
+        Some(kafka) => {
+            kafka.create_topic("traffic", 4).await?;
+            Some(kafka.journal("traffic"))
+        }
+    };
+    Migration::new(folder, &servers.source, &servers.target, journal.as_deref())
+}
+
+/// The history: documents from before anything is captured.
+async fn fill(source: &str, cities: &Cities) -> anyhow::Result<(Ledger, Figures)> {
+    let settings = LoadSettings {
+        url: source.to_owned(),
+        mix: Mix::Inserts,
+        clients: FILLING,
+        cities: cities.clone(),
+        seed: SEED,
+        patience: Duration::from_secs(10),
+        progress: bar(cities.len() * 9 / 8, "filling the source"),
+    };
+    let (ledger, stats) = run(&settings, Ledger::default()).await.context("filling the source")?;
+    settings.progress.finish_and_clear();
+    say(&format!(
+        "the source has been filled: {} writes in {:.1} s",
+        ledger.acknowledged,
+        stats.took.as_secs_f64()
+    ));
+    Ok((ledger, stats.figures))
+}
+
+/// Clients that go on until they are told to end.
+struct Clients {
+    done: Arc<AtomicBool>,
+    task: JoinHandle<anyhow::Result<(Ledger, Figures)>>,
+}
+
+impl Clients {
+    fn begin(proxy: &str, cities: &Cities, mut ledger: Ledger) -> Self {
+        let settings = LoadSettings {
+            url: proxy.to_owned(),
+            mix: Mix::Updates,
             clients: CLIENTS,
-            cities,
+            cities: cities.first(ROUND),
             seed: SEED,
-            patience: Duration::from_secs(10),
+            patience: Duration::from_secs(60),
             progress: ProgressBar::hidden(),
         };
-        Ok(Self {
-            folder: folder.to_owned(),
-            source,
-            target,
-            journal,
-            proxy,
-            load,
-            figures: Figures::default(),
-            replayed: Replayed::default(),
-            replays: Vec::new(),
-            _kafka: kafka,
-        })
+        let done = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn({
+            let done = Arc::clone(&done);
+            async move {
+                let (mut figures, mut round) = (Figures::default(), 0);
+                while !done.load(Ordering::Relaxed) {
+                    round += 1;
+                    let settings = LoadSettings { seed: SEED + round, ..settings.clone() };
+                    let (kept, stats) = run(&settings, ledger).await.context("a client")?;
+                    ledger = kept;
+                    figures.add(&stats.figures);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                anyhow::Ok((ledger, figures))
+            }
+        });
+        Self { done, task }
     }
 
-    async fn load(&mut self, mix: Mix, ledger: Ledger) -> anyhow::Result<Ledger> {
-        let writes = match mix {
-            Mix::Inserts => self.load.cities.len() * 9 / 8,
-            Mix::Updates => self.load.cities.len() / 3,
-        };
-        let name = format!("load: {}, {CLIENTS} clients", mix.name());
-        let settings = LoadSettings { mix, progress: bar(writes, &name), ..self.load.clone() };
-        let before = ledger.acknowledged;
-        let (ledger, stats) = run(&settings, ledger).await.with_context(|| name.clone())?;
-        settings.progress.finish_and_clear();
-        self.figures.add(&stats.figures);
-        say(&format!(
-            "{name}: {} requests in {:.1} s, {} writes acknowledged",
-            stats.requests(),
-            stats.took.as_secs_f64(),
-            ledger.acknowledged - before,
-        ));
-        Ok(ledger)
-    }
-
-    async fn replay(&mut self, name: &'static str, source: Option<&str>) -> anyhow::Result<()> {
-        let spinner = spinner(&format!("replaying: {name}"));
-        let number = self.replays.len() + 1;
-        let tuples = self.folder.join(format!("tuples-{number}"));
-        let replay = Replay {
-            journal: &self.journal,
-            target: &self.target.url(),
-            source,
-            tuples: &tuples,
-            log: &self.folder.join(format!("traffic-replayer-{number}.log")),
-        };
-        let summary = replay.run().await?;
-        spinner.finish_and_clear();
-        self.replayed.read(&tuples)?;
-        say(&format!(
-            "replayed {} requests in {:.1} s",
-            summary.requests,
-            summary.took.as_secs_f64()
-        ));
-        self.replays.push((name, summary));
-        Ok(())
-    }
-
-    /// Holds the target against the ledger.
-    async fn promises(&self, ledger: &Ledger) -> anyhow::Result<Comparison> {
-        let bar = bar(0, "comparing the target with what was acknowledged");
-        let kept = compare::with_ledger(&self.target.url(), ledger, &bar).await?;
-        bar.finish_and_clear();
-        say(&format!(
-            "{} documents on the target, {} not as acknowledged",
-            kept.documents,
-            kept.differences.len()
-        ));
-        Ok(kept)
+    async fn end(self) -> anyhow::Result<(Ledger, Figures)> {
+        self.done.store(true, Ordering::Relaxed);
+        self.task.await.context("a client panicked")?
     }
 }
 

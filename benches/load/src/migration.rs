@@ -1,0 +1,75 @@
+//! The migration under demonstration: a file, and the console that does what it says.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use testbed::{Ports, Server};
+use tokio::process::Command;
+
+use crate::programs::binary;
+
+/// `godwit` with a migration's file.
+#[derive(Debug)]
+pub struct Migration {
+    folder: PathBuf,
+    ports: Ports,
+    /// Held for the replayer's listener.
+    _more: Ports,
+}
+
+impl Migration {
+    /// Writes the file. `journal`: a Kafka topic; `None`: files in the migration's state.
+    ///
+    /// # Errors
+    /// When it can't be written, or no port is free.
+    pub fn new(
+        folder: &Path,
+        source: &Server,
+        target: &Server,
+        journal: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let (ports, more) = (Ports::take()?, Ports::take()?);
+        let mut text = format!(
+            "name: demo\nsource: {{url: '{}'}}\ntarget: {{url: '{}'}}\n\
+             capture: {{listen: '{}', admin: '{}'}}\nreplay-admin: '{}'\n\
+             snapshot: {{repository: 'file://{}'}}\n",
+            source.url(),
+            target.url(),
+            ports.addr(),
+            ports.second_addr(),
+            more.addr(),
+            source.folder().join("repo/demo").display(),
+        );
+        if let Some(journal) = journal {
+            text.push_str(&format!("journal: '{journal}'\n"));
+        }
+        let file = folder.join("migration.yaml");
+        std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+        Ok(Self { folder: folder.to_owned(), ports, _more: more })
+    }
+
+    /// Where clients connect, once the proxy has been started.
+    #[must_use]
+    pub fn proxy(&self) -> String {
+        format!("http://{}", self.ports.addr())
+    }
+
+    /// A step as a person types it; what it says is seen.
+    ///
+    /// # Errors
+    /// When it doesn't end with 0.
+    pub async fn step(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let step = arguments.join(" ");
+        eprintln!("demo: $ godwit {step}");
+        let mut child = Command::new(binary("godwit")?)
+            .args(arguments)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let status = child.wait().await?;
+        ensure!(status.success(), "godwit {step} ended with {status}");
+        Ok(())
+    }
+}
