@@ -161,3 +161,19 @@ fn nothing_is_reset_unasked() {
     assert_eq!(left.len(), 1);
     assert!(!path.join("migration.state/state.json").exists());
 }
+
+#[test]
+fn a_second_console_is_told_who_the_first_is() {
+    let (_folder, path) = folder(FILE);
+    let state = godwit::state::Folder::of(&path.join("migration.yaml"));
+    let lock = godwit::lock::Lock::take(&state, "godwit run").unwrap();
+    let (code, _, err) = said(&path, &["capture", "start"]);
+    assert_eq!(code, 75);
+    assert!(err.contains("another console works on this migration"), "{err}");
+    assert!(err.contains(&format!("process {} on ", std::process::id())), "{err}");
+    assert!(err.contains("runs `godwit run` since "), "{err}");
+    // What only looks may look.
+    assert!(said(&path, &["status"]).1.contains("next: `godwit setup check`"));
+    drop(lock);
+    assert!(said(&path, &["capture", "start"]).2.contains("too early"));
+}
