@@ -1,16 +1,23 @@
 //! The records of each connection in the order of their numbers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 
 use codec::record::Record;
 
 /// Records that are read on before a missing one counts as lost.
 const WINDOW: usize = 10_000;
 
+/// Connections that are remembered after their end, so that records that come again are known.
+const REMEMBERED: usize = 4_000_000;
+
 /// All connections that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
     connections: HashMap<String, Connection>,
+    /// By a hash of their names, those that have.
+    ended: HashSet<u64>,
+    hasher: RandomState,
     pub(super) repeats: u64,
 }
 
@@ -36,6 +43,11 @@ pub(super) enum Next {
 impl Numbering {
     /// Takes a record; `next` is told what has its turn.
     pub(super) fn take(&mut self, record: Record, mut next: impl FnMut(Next)) {
+        let hash = self.hasher.hash_one(&record.connection);
+        if self.ended.contains(&hash) {
+            self.repeats += 1;
+            return;
+        }
         let place = self.connections.entry(record.connection.clone()).or_default();
         if record.number <= place.last || place.early.contains_key(&record.number) {
             self.repeats += 1;
@@ -48,6 +60,9 @@ impl Numbering {
         let ended = place.hand_out(&mut next);
         if let Some(connection) = ended {
             self.connections.remove(&connection);
+            if self.ended.len() < REMEMBERED {
+                self.ended.insert(hash);
+            }
         }
     }
 

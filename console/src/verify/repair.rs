@@ -62,7 +62,7 @@ impl Verifier {
             let reason = item.reason.clone().unwrap_or_default();
             let note = match item.is_version_conflict() {
                 true => format!(
-                    "the target has something newer than the source ({reason}): who else writes to it?"
+                    "the target has something newer than the source ({reason}): who else writes to it? What was deleted there by hand is remembered for a minute (index.gc_deletes)"
                 ),
                 false => format!("the target refused a document with {}: {reason}", item.status),
             };
