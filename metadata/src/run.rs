@@ -20,7 +20,8 @@ use crate::{
 pub async fn inventory(settings: &Settings) -> Result<Inventory, MetadataError> {
     match &settings.source {
         Source::Cluster(source) => {
-            let source = Cluster::connect(source.clone()).await.map_err(MetadataError::Source)?;
+            let source =
+                Cluster::connect((**source).clone()).await.map_err(MetadataError::Source)?;
             live(&source, false).await
         }
         Source::Snapshot { repository, snapshot } => {

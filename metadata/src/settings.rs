@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use ::rules::{Handed, Rules};
 use ::settings::{Span, layered, refuse};
-use cluster::Reach;
 use snapshot::{Location, Settings as RepositorySettings};
 
 use crate::{Kind, Patterns, Selection, naming};
@@ -21,7 +20,7 @@ const PROGRAM: &str = "metadata";
 /// Where the metadata is.
 #[derive(Clone, Debug)]
 pub enum Source {
-    Cluster(cluster::Settings),
+    Cluster(Box<cluster::Settings>),
     Snapshot { repository: Box<RepositorySettings>, snapshot: String },
 }
 
@@ -89,14 +88,8 @@ impl Settings {
     fn check(flags: &Flags, environment: &Environment) -> Result<Self, BadSettings> {
         let why = "say which cluster to write to";
         let url = flags.target.as_ref().ok_or(BadSettings::Missing { flag: "target", why })?;
-        let reach = Reach {
-            url,
-            auth: flags.target_auth.as_deref(),
-            secret_file: flags.target_secret_file.as_ref(),
-            ca: flags.target_ca.as_ref(),
-            names: ["target-auth", "target-secret-file", "GODWIT_TARGET_SECRET"],
-        };
-        let target = reached(reach, flags.retry_for, environment)?;
+        let target = flags.target_reach.settings(url, environment)?;
+        let target = patient(target, flags.retry_for);
         let mut settings = Self::new(source(flags, environment)?, target);
         settings.selection = selection(flags)?;
         settings.renames =
@@ -137,14 +130,8 @@ fn source(flags: &Flags, environment: &Environment) -> Result<Source, BadSetting
         (Some(url), Some(_)) => Err(refuse("source", url, "give it or --repository, not both")),
         (None, None) => Err(missing("source", "say what is read: --source or --repository")),
         (Some(url), None) => {
-            let reach = Reach {
-                url,
-                auth: flags.source_auth.as_deref(),
-                secret_file: flags.source_secret_file.as_ref(),
-                ca: flags.source_ca.as_ref(),
-                names: ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
-            };
-            reached(reach, flags.retry_for, environment).map(Source::Cluster)
+            let source = flags.source_reach.settings(url, environment)?;
+            Ok(Source::Cluster(Box::new(patient(source, flags.retry_for))))
         }
         (None, Some(url)) => {
             let location = Location::parse(url).map_err(|e| refuse("repository", url, e))?;
@@ -185,16 +172,11 @@ fn numbers(flag: &'static str, texts: &[String], least: u32) -> Result<Numbers, 
     naming::Numbers::parse(texts, least).map_err(|(value, why)| refuse(flag, &value, why))
 }
 
-fn reached(
-    reach: Reach<'_>,
-    retry_for: Option<Span>,
-    environment: &Environment,
-) -> Result<cluster::Settings, BadSettings> {
-    let mut settings = reach.settings(environment)?;
+fn patient(mut settings: cluster::Settings, retry_for: Option<Span>) -> cluster::Settings {
     if let Some(Span(patience)) = retry_for {
         settings.retry = cluster::Retry::for_at_most(patience);
     }
-    Ok(settings)
+    settings
 }
 
 #[cfg(test)]

@@ -267,7 +267,7 @@ async fn sources_that_say_less(source: &Server, target: &Server) {
         let mut settings = from_cluster(source, target);
         let mut of_gate = cluster::Settings::new(gate.url);
         of_gate = impatient(of_gate);
-        settings.source = metadata::Source::Cluster(of_gate);
+        settings.source = metadata::Source::Cluster(Box::new(of_gate));
         evaluate(&settings).await
     };
     let answer = |path, status, body| Rule::Answer { path, status, body };

@@ -87,7 +87,7 @@ pub(crate) fn name(journal: &JournalUrl) -> String {
 /// Where losses are listed.
 #[derive(Debug)]
 enum List {
-    Target(Cluster),
+    Target(Box<Cluster>),
     /// How many, and the first in words.
     Here(Mutex<(u64, Vec<String>)>),
 }
@@ -108,7 +108,7 @@ impl Losses {
         }});
         target.make_index(INDEX, &mappings).await?;
         let run = format!("{:.0}-{:08x}", jiff::Timestamp::now(), rand::random::<u32>());
-        Ok(Self { place: List::Target(target), journal: name(journal), run })
+        Ok(Self { place: List::Target(Box::new(target)), journal: name(journal), run })
     }
 
     /// Of a run that sends requests as they were: the target gets no index of ours, and nothing is told later.

@@ -27,6 +27,9 @@ const LEFT_OUT: &[&str] = &[
     "es-secondary-authorization",
     "cookie",
     "x-api-key",
+    "x-amz-date",
+    "x-amz-content-sha256",
+    "x-amz-security-token",
 ];
 
 /// What a client said of its request and what is kept of a rendered one.

@@ -6,7 +6,7 @@ mod tuples;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser, ValueEnum};
-use cluster::Reach;
+use cluster::{SourceReach, TargetReach};
 use journal::{JournalUrl, StartFrom};
 use serde::{Deserialize, Serialize};
 use settings::{Size, Span, layered, refuse};
@@ -77,25 +77,15 @@ pub struct Flags {
     /// How the summary is written
     #[arg(long, value_name = "FORMAT")]
     pub output: Option<Output>,
-    /// none, basic:USER or api-key; the secret is in --source-secret-file or GODWIT_SOURCE_SECRET
-    #[arg(long, value_name = "HOW")]
-    pub source_auth: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    pub source_secret_file: Option<PathBuf>,
-    /// Certificate authority of the source, PEM
-    #[arg(long, value_name = "FILE")]
-    pub source_ca: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub source_reach: SourceReach,
     /// Documents a second that are read from the source at most
     #[arg(long, value_name = "N")]
     pub source_rate: Option<u32>,
-    /// none, basic:USER or api-key; the secret is in --target-secret-file or GODWIT_TARGET_SECRET
-    #[arg(long, value_name = "HOW")]
-    pub target_auth: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    pub target_secret_file: Option<PathBuf>,
-    /// Certificate authority of the target, PEM
-    #[arg(long, value_name = "FILE")]
-    pub target_ca: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub target_reach: TargetReach,
     /// Connections to the target at most, each with one request at a time
     #[arg(long, value_name = "N")]
     pub target_connections: Option<usize>,
@@ -293,24 +283,12 @@ impl Settings {
         let mut settings = Self::new(parsed, target, tuples);
 
         let environment: Vec<(String, String)> = environment.into_iter().collect();
-        let reach = Reach {
-            url: &settings.target.url,
-            auth: flags.target_auth.as_deref(),
-            secret_file: flags.target_secret_file.as_ref(),
-            ca: flags.target_ca.as_ref(),
-            names: ["target-auth", "target-secret-file", "GODWIT_TARGET_SECRET"],
+        settings.target = cluster::Settings {
+            retry: settings.target.retry,
+            ..flags.target_reach.settings(&settings.target.url, &environment)?
         };
-        let reached = reach.settings(&environment)?;
-        (settings.target.auth, settings.target.ca) = (reached.auth, reached.ca);
         if let Some(url) = &flags.source {
-            let reach = Reach {
-                url,
-                auth: flags.source_auth.as_deref(),
-                secret_file: flags.source_secret_file.as_ref(),
-                ca: flags.source_ca.as_ref(),
-                names: ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
-            };
-            settings.source = Some(reach.settings(&environment)?);
+            settings.source = Some(flags.source_reach.settings(url, &environment)?);
         }
         if let Some(Span(patience)) = flags.target_retry_for {
             settings.target.retry = cluster::Retry::for_at_most(patience);

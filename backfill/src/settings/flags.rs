@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use cluster::{CoordinatorReach, SourceReach, TargetReach};
 use serde::{Deserialize, Serialize};
 use settings::{Size, Span};
 
@@ -88,14 +89,9 @@ pub struct TargetFlags {
     /// The cluster that is written to
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// none, basic:USER or api-key; the secret is in --target-secret-file or GODWIT_TARGET_SECRET
-    #[arg(long, value_name = "HOW")]
-    pub target_auth: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    pub target_secret_file: Option<PathBuf>,
-    /// Certificate authority of the target, PEM
-    #[arg(long, value_name = "FILE")]
-    pub target_ca: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub target_reach: TargetReach,
     /// How long a target that takes nothing is waited for
     #[arg(long, value_name = "TIME")]
     pub target_retry_for: Option<Span>,
@@ -123,13 +119,9 @@ pub struct SourceFlags {
     /// The cluster that the snapshot is of: beside a replay, to ask for documents whose deletion it couldn't prove
     #[arg(long, value_name = "URL")]
     pub source: Option<String>,
-    /// As --target-auth, with GODWIT_SOURCE_SECRET
-    #[arg(long, value_name = "HOW")]
-    pub source_auth: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    pub source_secret_file: Option<PathBuf>,
-    #[arg(long, value_name = "FILE")]
-    pub source_ca: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub source_reach: SourceReach,
 }
 
 /// The cluster that the workers agree by.
@@ -139,13 +131,9 @@ pub struct CoordinatorFlags {
     /// The cluster by which workers share the work; the target by default
     #[arg(long, value_name = "URL")]
     pub coordinator: Option<String>,
-    /// As --target-auth, with GODWIT_COORDINATOR_SECRET
-    #[arg(long, value_name = "HOW")]
-    pub coordinator_auth: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    pub coordinator_secret_file: Option<PathBuf>,
-    #[arg(long, value_name = "FILE")]
-    pub coordinator_ca: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub coordinator_reach: CoordinatorReach,
 }
 
 #[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]

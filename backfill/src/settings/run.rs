@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
-use cluster::Reach;
 use serde::{Deserialize, Serialize};
 use settings::{BadSettings, Size, Span, layered, refuse};
 
@@ -286,14 +285,7 @@ fn target(
 ) -> Result<cluster::Settings, BadSettings> {
     let why = "say which cluster to write to";
     let url = flags.target.as_ref().ok_or(BadSettings::Missing { flag: "target", why })?;
-    let reach = Reach {
-        url,
-        auth: flags.target_auth.as_deref(),
-        secret_file: flags.target_secret_file.as_ref(),
-        ca: flags.target_ca.as_ref(),
-        names: ["target-auth", "target-secret-file", "GODWIT_TARGET_SECRET"],
-    };
-    let mut settings = reach.settings(environment)?;
+    let mut settings = flags.target_reach.settings(url, environment)?;
     if let Some(Span(patience)) = flags.target_retry_for {
         settings.retry = cluster::Retry::for_at_most(patience);
     }
@@ -305,14 +297,7 @@ fn coordinator(
     environment: &Environment,
 ) -> Result<Option<cluster::Settings>, BadSettings> {
     let Some(url) = flags.coordinator.as_ref() else { return Ok(None) };
-    let reach = Reach {
-        url,
-        auth: flags.coordinator_auth.as_deref(),
-        secret_file: flags.coordinator_secret_file.as_ref(),
-        ca: flags.coordinator_ca.as_ref(),
-        names: ["coordinator-auth", "coordinator-secret-file", "GODWIT_COORDINATOR_SECRET"],
-    };
-    let mut settings = reach.settings(environment)?;
+    let mut settings = flags.coordinator_reach.settings(url, environment)?;
     settings.retry = cluster::Retry::for_at_most(Duration::from_secs(300));
     Ok(Some(settings))
 }
@@ -322,12 +307,5 @@ fn source(
     environment: &Environment,
 ) -> Result<Option<cluster::Settings>, BadSettings> {
     let Some(url) = flags.source.as_ref() else { return Ok(None) };
-    let reach = Reach {
-        url,
-        auth: flags.source_auth.as_deref(),
-        secret_file: flags.source_secret_file.as_ref(),
-        ca: flags.source_ca.as_ref(),
-        names: ["source-auth", "source-secret-file", "GODWIT_SOURCE_SECRET"],
-    };
-    reach.settings(environment).map(Some)
+    flags.source_reach.settings(url, environment).map(Some)
 }

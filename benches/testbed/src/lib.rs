@@ -18,11 +18,13 @@
 //! - Ports lie below the range the kernel takes outgoing ports from, and no two processes that use
 //!   this crate get the same one.
 //!
-//! [`History`] makes a snapshot of documents that are hard to read. [`Relay`] makes faults in front of a real server. [`ScriptedSource`] stands for a server where a
+//! [`History`] makes a snapshot of documents that are hard to read. [`Relay`] makes faults in front of a real server,
+//! [`Gate`] answers in its place, [`SignedFront`] and [`TlsFront`] let only those in who prove who they are. [`ScriptedSource`] stands for a server where a
 //! test is about bytes.
 #![forbid(unsafe_code)]
 
 mod folder;
+mod gate;
 mod history;
 mod kafka;
 mod ports;
@@ -32,9 +34,12 @@ mod s3;
 mod scripted;
 mod server;
 mod shared;
+mod signed;
+mod tls;
 mod traffic;
 
 pub use folder::Folder;
+pub use gate::Gate;
 pub use history::{ExpectedDocument, History};
 pub use kafka::Kafka;
 pub use ports::Ports;
@@ -44,4 +49,6 @@ pub use s3::S3;
 pub use scripted::{ScriptedSource, Seen, Step};
 pub use server::{CLUSTERS, Server, Testbed, install_tools};
 pub use shared::{Shared, SharedKafka};
+pub use signed::{SignedFront, SigningKey};
+pub use tls::{Authority, Issued, TlsFront};
 pub use traffic::Traffic;

@@ -1,8 +1,7 @@
 //! One request, one answer; and the same with patience.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Client, Method,
@@ -10,7 +9,12 @@ use reqwest::{
 };
 use tokio::time::Instant;
 
-use crate::{Auth, ClusterError, Info, Repeat, Retry, Settings, retry};
+use crate::{
+    ClusterError, Info, Repeat, Retry, Settings,
+    credentials::{self, Credentials},
+    retry, sigv4,
+    transport::{self, Known},
+};
 
 /// A request as bytes. `path` begins with `/`, is percent-encoded and may carry a query.
 #[derive(Clone, Debug)]
@@ -52,6 +56,8 @@ pub struct Reply {
     pub body: Bytes,
     /// From the moment of sending to the first bytes of the answer.
     pub waited: Duration,
+    /// What only this side can know of a refusal; part of the excerpt.
+    pub note: Option<String>,
 }
 
 impl Reply {
@@ -74,7 +80,11 @@ impl Reply {
 
     /// The beginning of the body, for messages.
     pub fn excerpt(&self) -> String {
-        String::from_utf8_lossy(self.body.get(..500).unwrap_or(&self.body)).into_owned()
+        let body = String::from_utf8_lossy(self.body.get(..500).unwrap_or(&self.body));
+        match &self.note {
+            Some(note) => format!("{body} ({note})"),
+            None => body.into_owned(),
+        }
     }
 }
 
@@ -82,8 +92,10 @@ impl Reply {
 #[derive(Clone, Debug)]
 pub struct Cluster {
     client: Client,
-    base: String,
-    authorization: Option<HeaderValue>,
+    known: Known,
+    /// The url without its path: a signed request has the whole.
+    origin: String,
+    credentials: Credentials,
     retry: Retry,
     response_limit: usize,
     info: Info,
@@ -92,11 +104,16 @@ pub struct Cluster {
 impl Cluster {
     /// Connects and asks who is there; waits for a cluster that isn't up yet as long as `settings.retry` says.
     pub async fn connect(settings: Settings) -> Result<Self, ClusterError> {
-        let client = build(&settings)?;
+        let client = transport::build(&settings)?;
+        let url = credentials::parse(&settings.url)?;
         let mut cluster = Self {
             client,
-            base: settings.url.trim_end_matches('/').to_owned(),
-            authorization: authorization(&settings.auth)?,
+            known: Known {
+                url: settings.url.trim_end_matches('/').to_owned(),
+                shows_certificate: settings.identity.is_some(),
+            },
+            origin: format!("{}://{}", url.scheme(), credentials::host(&url)),
+            credentials: Credentials::of(&settings).await?,
             retry: settings.retry,
             response_limit: settings.response_limit,
             info: Info {
@@ -108,7 +125,11 @@ impl Cluster {
                 cluster_uuid: None,
             },
         };
-        let reply = cluster.call(Request::new(Method::GET, "/")).await?;
+        // A certificate that isn't accepted at the start is a mistake in the settings; later it is waited out.
+        let hopeless = |error: &ClusterError| matches!(error, ClusterError::Tls { .. });
+        let request = Request::new(Method::GET, "/");
+        let reply = cluster.send_until(&request, Repeat::Safe, cluster.retry, hopeless).await?;
+        let reply = cluster.successful(&request, reply)?;
         cluster.info =
             Info::parse(&reply.body).map_err(|reason| cluster.answer_error("/", reason))?;
         Ok(cluster)
@@ -119,27 +140,38 @@ impl Cluster {
     }
 
     pub fn url(&self) -> &str {
-        &self.base
+        &self.known.url
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// Sends once. `Err` means that no whole answer was read; any status is `Ok`.
+    ///
+    /// # Errors
+    /// [`ClusterError::Connect`], [`ClusterError::Tls`], [`ClusterError::Keys`] or [`ClusterError::Signature`] when
+    /// nothing was done, else [`ClusterError::NoAnswer`] or [`ClusterError::TooLong`].
     pub async fn send(&self, request: Request) -> Result<Reply, ClusterError> {
-        let Request { method, path, headers, body } = request;
+        let Request { method, path, mut headers, body } = match &self.credentials {
+            Credentials::Signer(signer) => signer.sign(&request).await?.put_into(request),
+            Credentials::Header(_) | Credentials::None => request,
+        };
+        let base = match &self.credentials {
+            Credentials::Signer(_) => &self.origin,
+            Credentials::Header(value) => {
+                headers.insert(AUTHORIZATION, value.clone());
+                &self.known.url
+            }
+            Credentials::None => &self.known.url,
+        };
         let mut builder =
-            self.client.request(method.clone(), format!("{}{path}", self.base)).headers(headers);
-        if let Some(authorization) = &self.authorization {
-            builder = builder.header(AUTHORIZATION, authorization);
-        }
+            self.client.request(method.clone(), format!("{base}{path}")).headers(headers);
         if !body.is_empty() {
             builder = builder.body(body);
         }
-        let no_answer = |e: reqwest::Error| {
-            let reason = causes(&e);
-            if e.is_connect() {
-                return ClusterError::Connect { url: self.base.clone(), reason };
-            }
-            let (url, path) = (self.base.clone(), path.clone());
-            ClusterError::NoAnswer { url, method: method.to_string(), path, reason }
+        let no_answer = |error: reqwest::Error| {
+            transport::no_answer(&error, &self.known, method.as_str(), &path)
         };
         let began = Instant::now();
         let mut response = builder.send().await.map_err(no_answer)?;
@@ -149,12 +181,16 @@ impl Cluster {
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
             if body.len().saturating_add(chunk.len()) > self.response_limit {
-                let (url, limit) = (self.base.clone(), self.response_limit);
+                let (url, limit) = (self.known.url.clone(), self.response_limit);
                 return Err(ClusterError::TooLong { url, path, limit });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Reply { status, headers, body: body.freeze(), waited })
+        let note = match &self.credentials {
+            Credentials::Signer(_) => sigv4::note(status, &headers, SystemTime::now()),
+            Credentials::Header(_) | Credentials::None => None,
+        };
+        Ok(Reply { status, headers, body: body.freeze(), waited, note })
     }
 
     /// Sends until an answer that isn't "not now" is there, or until `retry` gives up; then the last answer or
@@ -165,12 +201,24 @@ impl Cluster {
         repeat: Repeat,
         retry: Retry,
     ) -> Result<Reply, ClusterError> {
+        self.send_until(&request, repeat, retry, |_| false).await
+    }
+
+    /// And gives up at once on an error that is `hopeless`.
+    async fn send_until(
+        &self,
+        request: &Request,
+        repeat: Repeat,
+        retry: Retry,
+        hopeless: impl Fn(&ClusterError) -> bool,
+    ) -> Result<Reply, ClusterError> {
         let mut attempts = retry.begin();
         loop {
             let outcome = self.send(request.clone()).await;
             let again = match &outcome {
                 Ok(reply) if repeat == Repeat::Safe => reply.is_transient(),
                 Ok(reply) => reply.status == 429,
+                Err(e) if hopeless(e) => false,
                 Err(e) if repeat == Repeat::Safe => e.is_transient(),
                 Err(e) => e.never_arrived(),
             };
@@ -178,7 +226,7 @@ impl Cluster {
                 return outcome;
             }
             tracing::debug!(
-                url = self.base,
+                url = self.known.url,
                 path = request.path,
                 attempt = attempts.count,
                 "cluster not ready, trying again"
@@ -188,13 +236,21 @@ impl Cluster {
 
     /// A call on our own behalf that may be repeated: anything but a success is an error.
     pub async fn call(&self, request: Request) -> Result<Reply, ClusterError> {
-        let (method, path) = (request.method.to_string(), request.path.clone());
-        let reply = self.send_retrying(request, Repeat::Safe, self.retry).await?;
+        let reply = self.send_until(&request, Repeat::Safe, self.retry, |_| false).await?;
+        self.successful(&request, reply)
+    }
+
+    fn successful(&self, request: &Request, reply: Reply) -> Result<Reply, ClusterError> {
         if reply.is_success() {
             return Ok(reply);
         }
-        let url = self.base.clone();
-        Err(ClusterError::Status { url, method, path, status: reply.status, body: reply.excerpt() })
+        Err(ClusterError::Status {
+            url: self.known.url.clone(),
+            method: request.method.to_string(),
+            path: request.path.clone(),
+            status: reply.status,
+            body: reply.excerpt(),
+        })
     }
 
     /// As [`Cluster::call`], with `None` for 404.
@@ -213,71 +269,15 @@ impl Cluster {
 
     /// What is asked for could not be had for as long as patience says.
     pub(crate) fn unavailable(&self, path: &str, reason: String) -> ClusterError {
-        ClusterError::Unavailable { url: self.base.clone(), path: path.to_owned(), reason }
+        ClusterError::Unavailable { url: self.known.url.clone(), path: path.to_owned(), reason }
     }
 
     /// An answer of this cluster to `path` that isn't understood; why.
     pub fn answer_error(&self, path: &str, reason: impl ToString) -> ClusterError {
         ClusterError::Answer {
-            url: self.base.clone(),
+            url: self.known.url.clone(),
             path: path.to_owned(),
             reason: reason.to_string(),
         }
     }
-}
-
-fn build(settings: &Settings) -> Result<Client, ClusterError> {
-    let refuse = |what: String| ClusterError::Settings(what);
-    if !settings.url.starts_with("http://") && !settings.url.starts_with("https://") {
-        return Err(refuse(format!(
-            "cluster url `{}`: begin it with http:// or https://",
-            settings.url
-        )));
-    }
-    let mut builder = Client::builder()
-        .no_proxy()
-        .http1_only()
-        .tcp_nodelay(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(settings.connect_timeout)
-        .timeout(settings.request_timeout)
-        .pool_max_idle_per_host(settings.idle_connections)
-        .tls_danger_accept_invalid_certs(settings.danger_accept_invalid_certs);
-    if let Some(path) = &settings.ca {
-        let pem = std::fs::read(path)
-            .map_err(|e| refuse(format!("certificate authority {}: {e}", path.display())))?;
-        for certificate in reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|e| refuse(format!("certificate authority {}: {e}", path.display())))?
-        {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    builder.build().map_err(|e| refuse(format!("cluster url `{}`: {}", settings.url, causes(&e))))
-}
-
-pub(crate) fn authorization(auth: &Auth) -> Result<Option<HeaderValue>, ClusterError> {
-    let text = match auth {
-        Auth::None => return Ok(None),
-        Auth::Basic { user, password } => {
-            let pair = format!("{user}:{}", password.reveal());
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
-        }
-        Auth::ApiKey(key) => format!("ApiKey {}", key.reveal()),
-    };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| {
-        ClusterError::Settings("the api key holds characters no header may hold".into())
-    })?;
-    value.set_sensitive(true);
-    Ok(Some(value))
-}
-
-/// The error and its causes: reqwest's own message says only that sending failed.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

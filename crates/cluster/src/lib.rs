@@ -11,6 +11,7 @@
 
 mod bulk;
 mod client;
+mod credentials;
 mod documents;
 mod endpoint;
 mod error;
@@ -22,24 +23,27 @@ mod rate;
 mod reach;
 mod retry;
 mod scan;
+mod sigv4;
 mod state;
 mod sweep;
+mod transport;
 mod version;
 
 pub use bulk::{BulkCause, BulkItem, BulkReply};
 pub use client::{Cluster, Reply, Request};
 pub use documents::{Document, DocumentId, Found, Wanted};
-pub use endpoint::{Auth, Settings};
+pub use endpoint::{Auth, Identity, Settings};
 pub use error::ClusterError;
 pub use gone::not_among;
 pub use index::{AliasedIndex, IndexDefinition, IndexIdentity, encode_segment};
 pub use pool::{Lease, Pool};
 pub use rate::Rate;
-pub use reach::Reach;
+pub use reach::{CoordinatorReach, Names, Reach, SourceReach, TargetReach};
 pub use reqwest::Method;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use retry::{Repeat, Retry};
 pub use scan::Scan;
+pub use sigv4::{Keys, Scope};
 pub use state::IndexState;
 pub use sweep::{ShardProgress, Sweep};
 pub use version::{Flavour, Info};

@@ -10,16 +10,22 @@
 mod connection;
 mod request;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use parking_lot::Mutex;
-use reqwest::Url;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::Instant,
 };
 
-use crate::{Cluster, ClusterError, Reply, Request, Settings, client::authorization};
+use crate::{
+    Cluster, ClusterError, Reply, Request, Settings,
+    credentials::{self, Credentials},
+    sigv4,
+};
 use connection::Connection;
 use request::Heading;
 
@@ -57,6 +63,7 @@ struct Plain {
     host: String,
     port: u16,
     heading: Heading,
+    credentials: Credentials,
     connect_timeout: Duration,
     request_timeout: Duration,
     idle_timeout: Duration,
@@ -92,13 +99,14 @@ impl Pool {
     ) -> Result<Self, ClusterError> {
         let bad =
             |why: String| ClusterError::Settings(format!("cluster url `{}`: {why}", settings.url));
-        let url = Url::parse(&settings.url).map_err(|error| bad(error.to_string()))?;
+        let url = credentials::parse(&settings.url)?;
         let way = match url.scheme() {
             "http" => Way::Plain(Plain {
                 url: cluster.url().to_owned(),
                 host: url.host_str().ok_or_else(|| bad("it has no host".into()))?.to_owned(),
                 port: url.port_or_known_default().unwrap_or(80),
-                heading: Heading::new(&url, authorization(&settings.auth)?.as_ref()),
+                heading: Heading::new(&url, cluster.credentials()),
+                credentials: cluster.credentials().clone(),
                 connect_timeout: settings.connect_timeout,
                 request_timeout: settings.request_timeout,
                 idle_timeout: settings.idle_timeout,
@@ -163,8 +171,7 @@ impl Lease<'_> {
     /// Sends once. `Err` means that no whole answer was read; any status is `Ok`.
     ///
     /// # Errors
-    /// [`ClusterError::Connect`] when nothing was sent, else [`ClusterError::NoAnswer`] or
-    /// [`ClusterError::TooLong`].
+    /// As [`Cluster::send`].
     pub async fn send(&self, request: &Request) -> Result<Reply, ClusterError> {
         match &self.shared.way {
             Way::Plain(plain) => plain.send(request).await,
@@ -191,7 +198,12 @@ impl Plain {
             Some(connection) => connection,
             None => self.open().await?,
         };
-        let exchanged = connection.exchange(&self.heading, request, self.response_limit);
+        let signed = match &self.credentials {
+            Credentials::Signer(signer) => Some(signer.sign(request).await?),
+            Credentials::None | Credentials::Header(_) => None,
+        };
+        let signed = signed.as_ref();
+        let exchanged = connection.exchange(&self.heading, request, signed, self.response_limit);
         let no_answer = |reason: String| ClusterError::NoAnswer {
             url: self.url.clone(),
             method: request.method.to_string(),
@@ -199,7 +211,10 @@ impl Plain {
             reason,
         };
         match tokio::time::timeout(self.request_timeout, exchanged).await {
-            Ok(Ok(reply)) => {
+            Ok(Ok(mut reply)) => {
+                if signed.is_some() {
+                    reply.note = sigv4::note(reply.status, &reply.headers, SystemTime::now());
+                }
                 if connection.is_reusable() {
                     self.idle.lock().push(Idle { connection, since: Instant::now() });
                 }

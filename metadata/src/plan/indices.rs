@@ -161,7 +161,7 @@ mod tests {
 
     fn settings() -> Settings {
         let nowhere = || cluster::Settings::new("http://nowhere");
-        Settings::new(Source::Cluster(nowhere()), nowhere())
+        Settings::new(Source::Cluster(Box::new(nowhere())), nowhere())
     }
 
     fn object(value: Value) -> Map<String, Value> {

@@ -45,7 +45,7 @@ fn ten_thousand_indices_and_five_thousand_templates_are_planned() {
     let target =
         Inventory { side: side(Version::opensearch(2, 19)), items: held, notes: Vec::new() };
     let nowhere = || cluster::Settings::new("http://nowhere");
-    let settings = Settings::new(Source::Cluster(nowhere()), nowhere());
+    let settings = Settings::new(Source::Cluster(Box::new(nowhere())), nowhere());
     let abilities = Abilities { target: Target::opensearch(2, 19), policies: false };
 
     let plan = Plan::build(&source, &target, abilities, &settings);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use cluster::{SourceReach, TargetReach};
 use serde::{Deserialize, Serialize};
 use settings::Span;
 
@@ -65,14 +66,9 @@ pub struct Flags {
     /// The cluster that is read
     #[arg(long, value_name = "URL")]
     pub source: Option<String>,
-    /// none, basic:USER or api-key; the secret is in --source-secret-file or GODWIT_SOURCE_SECRET
-    #[arg(long, value_name = "HOW")]
-    pub source_auth: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    pub source_secret_file: Option<PathBuf>,
-    /// Certificate authority of the source, PEM
-    #[arg(long, value_name = "FILE")]
-    pub source_ca: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub source_reach: SourceReach,
     /// Instead of a source, where a snapshot is: file:///path, s3://bucket/prefix, gs://…, az://container/…
     #[arg(long, value_name = "URL")]
     pub repository: Option<String>,
@@ -100,14 +96,9 @@ pub struct Flags {
     /// The cluster that is written to
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// none, basic:USER or api-key; the secret is in --target-secret-file or GODWIT_TARGET_SECRET
-    #[arg(long, value_name = "HOW")]
-    pub target_auth: Option<String>,
-    #[arg(long, value_name = "FILE")]
-    pub target_secret_file: Option<PathBuf>,
-    /// Certificate authority of the target, PEM
-    #[arg(long, value_name = "FILE")]
-    pub target_ca: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub target_reach: TargetReach,
     /// How long a cluster that doesn't answer is waited for
     #[arg(long, value_name = "TIME")]
     pub retry_for: Option<Span>,

@@ -225,7 +225,7 @@ pub(crate) async fn take_snapshot(cluster: &Cluster, server: &Server, name: &str
 
 pub(crate) fn from_cluster(source: &Server, target: &Server) -> Settings {
     let settings = |server: &Server| cluster::Settings::new(server.url());
-    Settings::new(Source::Cluster(settings(source)), settings(target))
+    Settings::new(Source::Cluster(Box::new(settings(source))), settings(target))
 }
 
 pub(crate) fn from_snapshot(source: &Server, name: &str, target: &Server) -> Settings {

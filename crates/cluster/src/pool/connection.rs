@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::request::Heading;
-use crate::{Reply, Request};
+use crate::{Reply, Request, sigv4::Signed};
 
 /// A body up to this size is copied behind its head, so that one write sends both.
 const COPIED: usize = 16 << 10;
@@ -75,13 +75,14 @@ impl Connection {
         &mut self,
         heading: &Heading,
         request: &Request,
+        signed: Option<&Signed>,
         limit: usize,
     ) -> Result<Reply, Failed> {
         self.reusable = false;
         self.replies = ResponseAssembler::new(DEFAULT_HEAD_LIMIT, limit);
         let began = Instant::now();
         // A refusal may come before the whole body is sent, and be all that comes.
-        let written = self.write(heading, request).await;
+        let written = self.write(heading, request, signed).await;
         let method = Method::of(request.method.as_str().as_bytes());
         let (reply, waited) = match self.reply(method, began, limit).await {
             Ok(found) => found,
@@ -94,12 +95,18 @@ impl Connection {
             headers: headers(&reply),
             body: reply.body.to_bytes(),
             waited,
+            note: None,
         })
     }
 
-    async fn write(&mut self, heading: &Heading, request: &Request) -> io::Result<()> {
+    async fn write(
+        &mut self,
+        heading: &Heading,
+        request: &Request,
+        signed: Option<&Signed>,
+    ) -> io::Result<()> {
         self.out.clear();
-        heading.write(request, &mut self.out);
+        heading.write(request, signed, &mut self.out);
         if request.body.len() <= COPIED {
             self.out.extend_from_slice(&request.body);
             return self.stream.write_all(&self.out).await;

@@ -2,10 +2,14 @@
 
 use reqwest::{
     Method, Url,
-    header::{self, HeaderValue},
+    header::{self, HeaderName, HeaderValue},
 };
 
-use crate::Request;
+use crate::{
+    Request,
+    credentials::{self, Credentials},
+    sigv4::Signed,
+};
 
 /// What every request to a cluster has.
 #[derive(Debug)]
@@ -14,28 +18,61 @@ pub(super) struct Heading {
     prefix: String,
     /// `host: …`, in whole.
     host: Vec<u8>,
-    /// `authorization: …`, in whole, or nothing.
+    /// `authorization: …`, in whole, or nothing where none is the same for all.
     authorization: Vec<u8>,
 }
 
 impl Heading {
-    pub(super) fn new(url: &Url, authorization: Option<&HeaderValue>) -> Self {
-        let host = match (url.host_str().unwrap_or_default(), url.port()) {
-            (host, Some(port)) => format!("host: {host}:{port}\r\n"),
-            (host, None) => format!("host: {host}\r\n"),
-        };
-        let line = |value: &HeaderValue| [b"authorization: ", value.as_bytes(), b"\r\n"].concat();
+    pub(super) fn new(url: &Url, credentials: &Credentials) -> Self {
         Self {
             prefix: url.path().trim_end_matches('/').to_owned(),
-            host: host.into_bytes(),
-            authorization: authorization.map(line).unwrap_or_default(),
+            host: format!("host: {}\r\n", credentials::host(url)).into_bytes(),
+            authorization: match credentials {
+                Credentials::Header(value) => {
+                    [b"authorization: ", value.as_bytes(), b"\r\n"].concat()
+                }
+                Credentials::None | Credentials::Signer(_) => Vec::new(),
+            },
         }
     }
 
     /// Writes the head of a request; its body follows.
-    pub(super) fn write(&self, request: &Request, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, request: &Request, signed: Option<&Signed>, out: &mut Vec<u8>) {
         out.extend_from_slice(request.method.as_str().as_bytes());
         out.push(b' ');
+        match signed {
+            Some(signed) => out.extend_from_slice(signed.target.as_bytes()),
+            None => self.target(request, out),
+        }
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        if !request.headers.contains_key(header::HOST) {
+            out.extend_from_slice(&self.host);
+        }
+        out.extend_from_slice(&self.authorization);
+        for (name, value) in signed.map(|signed| signed.headers.as_slice()).unwrap_or_default() {
+            line(name, value, out);
+        }
+        for (name, value) in &request.headers {
+            let replaced = match signed {
+                Some(_) => Signed::replaces(name),
+                None => name == header::AUTHORIZATION && !self.authorization.is_empty(),
+            };
+            if replaced || name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING {
+                continue;
+            }
+            line(name, value, out);
+        }
+        let bodiless = matches!(request.method, Method::GET | Method::HEAD | Method::DELETE);
+        if !(bodiless && request.body.is_empty()) {
+            out.extend_from_slice(b"content-length: ");
+            let mut digits = [0; 20];
+            out.extend_from_slice(decimal(request.body.len(), &mut digits));
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn target(&self, request: &Request, out: &mut Vec<u8>) {
         out.extend_from_slice(self.prefix.as_bytes());
         // What a path must not hold would end the line early.
         let is_plain = |byte: &u8| (0x21..0x7f).contains(byte);
@@ -49,30 +86,14 @@ impl Heading {
                 }
             }
         }
-        out.extend_from_slice(b" HTTP/1.1\r\n");
-        if !request.headers.contains_key(header::HOST) {
-            out.extend_from_slice(&self.host);
-        }
-        out.extend_from_slice(&self.authorization);
-        for (name, value) in &request.headers {
-            let replaced = name == header::AUTHORIZATION && !self.authorization.is_empty();
-            if replaced || name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING {
-                continue;
-            }
-            out.extend_from_slice(name.as_str().as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value.as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        let bodiless = matches!(request.method, Method::GET | Method::HEAD | Method::DELETE);
-        if !(bodiless && request.body.is_empty()) {
-            out.extend_from_slice(b"content-length: ");
-            let mut digits = [0; 20];
-            out.extend_from_slice(decimal(request.body.len(), &mut digits));
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(b"\r\n");
     }
+}
+
+fn line(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
@@ -92,10 +113,13 @@ mod tests {
     use super::*;
 
     fn written(url: &str, authorization: Option<&str>, request: &Request) -> String {
-        let authorization = authorization.map(|text| HeaderValue::from_str(text).unwrap());
-        let heading = Heading::new(&Url::parse(url).unwrap(), authorization.as_ref());
+        let credentials = match authorization {
+            Some(text) => Credentials::Header(HeaderValue::from_str(text).unwrap()),
+            None => Credentials::None,
+        };
+        let heading = Heading::new(&Url::parse(url).unwrap(), &credentials);
         let mut out = Vec::new();
-        heading.write(request, &mut out);
+        heading.write(request, None, &mut out);
         String::from_utf8(out).unwrap()
     }
 

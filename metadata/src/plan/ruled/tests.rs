@@ -136,7 +136,7 @@ fn items_of_a_plan_go_through_the_rules_before_they_are_compared() {
     let target =
         Inventory { side: side(Version::opensearch(3, 0)), items: held, notes: Vec::new() };
     let nowhere = || cluster::Settings::new("http://nowhere");
-    let mut settings = Settings::new(Source::Cluster(nowhere()), nowhere());
+    let mut settings = Settings::new(Source::Cluster(Box::new(nowhere())), nowhere());
     settings.rules = Some(rules(&json!([
         {"when": "type == 'index_template'", "jq": ".body.template.settings.index.number_of_replicas = 0"},
         {"when": "name == 'gone'", "jq": "empty"},
