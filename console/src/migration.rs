@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cluster::Reach;
+use cluster::{Names, Reach};
 use converge::Selection;
 use journal::JournalUrl;
 use serde_json::{Map, Value};
@@ -208,14 +208,28 @@ fn reach(
     environment: &Environment,
 ) -> Result<cluster::Settings, Problem> {
     let names = match side {
-        Side::Source => ["source.auth", "source.secret-file", "GODWIT_SOURCE_SECRET"],
-        Side::Target => ["target.auth", "target.secret-file", "GODWIT_TARGET_SECRET"],
+        Side::Source => Names {
+            auth: "source.auth",
+            secret_file: "source.secret-file",
+            client_cert: "source.client-cert",
+            client_key: "source.client-key",
+            variable: "GODWIT_SOURCE_SECRET",
+        },
+        Side::Target => Names {
+            auth: "target.auth",
+            secret_file: "target.secret-file",
+            client_cert: "target.client-cert",
+            client_key: "target.client-key",
+            variable: "GODWIT_TARGET_SECRET",
+        },
     };
     let reach = Reach {
         url,
         auth: section.auth.as_deref(),
-        secret_file: section.secret_file.as_ref(),
-        ca: section.ca.as_ref(),
+        secret_file: section.secret_file.as_deref(),
+        ca: section.ca.as_deref(),
+        client_cert: section.client_cert.as_deref(),
+        client_key: section.client_key.as_deref(),
         names,
     };
     let mut settings =
@@ -228,7 +242,8 @@ fn reach(
 pub fn has_secret(auth: &cluster::Auth) -> bool {
     let filled = |secret: &Secret| !secret.reveal().is_empty();
     match auth {
-        cluster::Auth::None => true,
+        // Keys of SigV4 may be found when they are needed; what a certificate's file has is seen then.
+        cluster::Auth::None | cluster::Auth::Mtls | cluster::Auth::SigV4 { .. } => true,
         cluster::Auth::Basic { password, .. } => filled(password),
         cluster::Auth::ApiKey(key) => filled(key),
     }

@@ -47,6 +47,8 @@ pub(super) struct ClusterSection {
     pub(super) auth: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) ca: Option<PathBuf>,
+    pub(super) client_cert: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
