@@ -14,7 +14,7 @@ use converge::order::ExchangeKey;
 use crate::{
     numbering::{Arrival, Missing, Numbering},
     offsets::{Offsets, Place},
-    stream::{Event, Outside, Stream},
+    stream::{Event, Outside, Start, Stream},
 };
 
 /// Records that never came: what happened in them is not known.
@@ -193,7 +193,11 @@ impl Connections {
             None => connection.stream.insert(Box::new(Stream::new(
                 Arc::clone(name),
                 prior,
-                record.unterminated_read || connection.after_gap,
+                match (record.unterminated_read, connection.after_gap) {
+                    (true, _) => Start::Inside,
+                    (false, true) => Start::BehindGap,
+                    (false, false) => Start::Between,
+                },
                 self.body_limit,
             ))),
         };

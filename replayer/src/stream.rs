@@ -54,6 +54,8 @@ pub(crate) struct Stream {
     state: State,
     /// Requests without a complete answer, oldest first. Only the last may be incomplete.
     open: VecDeque<Box<Open>>,
+    /// The answer to the next request may be another's.
+    distrusts: bool,
     next_number: u64,
     /// Bytes that came after a request which may be answered 101.
     held: Vec<(Nanos, Bytes, Place)>,
@@ -76,8 +78,21 @@ struct Open {
     request: Option<RequestMessage>,
     answer_began: Option<Nanos>,
     answered: Option<(Nanos, ResponseMessage)>,
+    /// The answer may be another's: it is read, and proves nothing.
+    distrusted: bool,
     claims: Claims,
     weight: usize,
+}
+
+/// Where in a connection its first record lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Between two requests.
+    Between,
+    /// In the midst of one.
+    Inside,
+    /// Between two requests, but records before were lost: the next answer may be that of a lost request.
+    BehindGap,
 }
 
 /// What a stream needs from outside.
@@ -98,14 +113,14 @@ impl Outside<'_> {
 }
 
 impl Stream {
-    /// A stream that begins with a record before which `prior_requests` requests had ended, and one more had
-    /// begun if `inside` says so.
+    /// A stream that begins with a record before which `prior_requests` requests had ended.
     pub(crate) fn new(
         connection: Arc<str>,
         prior_requests: u64,
-        inside: bool,
+        start: Start,
         body_limit: usize,
     ) -> Self {
+        let inside = start == Start::Inside;
         Self {
             connection,
             requests: RequestAssembler::new(DEFAULT_HEAD_LIMIT, body_limit),
@@ -113,6 +128,7 @@ impl Stream {
             body_limit,
             state: if inside { State::InsideUnknown } else { State::Live },
             open: VecDeque::new(),
+            distrusts: start == Start::BehindGap,
             next_number: prior_requests.saturating_add(u64::from(inside)),
             held: Vec::new(),
         }
@@ -203,6 +219,7 @@ impl Stream {
             request: None,
             answer_began: None,
             answered: None,
+            distrusted: std::mem::take(&mut self.distrusts),
             claims,
             weight: 0,
         }));
@@ -227,6 +244,10 @@ impl Stream {
         }
         if self.state != State::Live {
             return;
+        }
+        if self.open.is_empty() {
+            // The lost request's own.
+            self.distrusts = false;
         }
         while !bytes.is_empty() {
             let before = bytes.len();
@@ -376,6 +397,7 @@ impl Open {
             return Event::Cancelled { key, claims, weight };
         };
         let (ended, response) = match self.answered {
+            Some((at, _)) if self.distrusted => (at, None),
             Some((at, response)) => (at, Some(response)),
             None => (end, None),
         };

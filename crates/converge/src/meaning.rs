@@ -150,6 +150,8 @@ pub enum DoubtReason {
     NoSequence,
     /// The answer has not as many items as the request, or of other documents.
     ItemsDiffer,
+    /// The answer names another document than the request.
+    OtherId,
     /// 5xx, 408, or any other status that says neither yes nor no.
     ServerError,
     /// A bulk that a recent Elasticsearch refused while it executed it.
@@ -336,6 +338,7 @@ impl DoubtReason {
             Self::Pipeline => "pipeline",
             Self::NoSequence => "no sequence number",
             Self::ItemsDiffer => "items differ",
+            Self::OtherId => "other id",
             Self::ServerError => "server error",
             Self::RefusedMidway => "refused midway",
             Self::Unnamed => "indices not named",

@@ -99,6 +99,18 @@ fn what_stays_missing_is_a_gap_and_the_open_exchange_has_no_answer() {
 }
 
 #[test]
+fn the_first_answer_behind_a_gap_proves_nothing() {
+    let mut reader = Reader::new(2);
+    reader.take(record(1, vec![get("a"), ok()], false));
+    // The lost record may hold another request: then the first answer is that one's.
+    reader.take(record(3, vec![get("c"), ok()], false));
+    reader.take(record(4, vec![get("d"), ok()], false));
+    reader.take(record(5, vec![get("e"), ok()], false));
+    assert_eq!(reader.gaps, [Gap { connection: "c".into(), first: 2, last: 2 }]);
+    assert_eq!(reader.paths, ["/a", "/c?", "/d", "/e"]);
+}
+
+#[test]
 fn a_record_that_came_early_is_not_committed_before_its_turn() {
     let mut reader = Reader::new(100);
     reader.take(record(1, vec![get("a"), ok()], false));

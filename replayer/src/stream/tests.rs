@@ -13,7 +13,7 @@ fn rebuild(pieces: &[(bool, &[u8])], close: bool) -> (Vec<String>, Vec<Event>) {
         events: &mut events,
         taken: &mut taken,
     };
-    let mut stream = Stream::new("c".into(), 0, false, 1 << 20);
+    let mut stream = Stream::new("c".into(), 0, Start::Between, 1 << 20);
     for (index, (read, bytes)) in pieces.iter().enumerate() {
         let at = index as Nanos + 1;
         let place = Place { partition: 0, offset: at, next: at + 1, epoch: 0 };
@@ -147,7 +147,7 @@ fn what_was_begun_before_we_came_is_passed_over() {
         events: &mut events,
         taken: &mut taken,
     };
-    let mut stream = Stream::new("c".into(), 4, true, 1 << 20);
+    let mut stream = Stream::new("c".into(), 4, Start::Inside, 1 << 20);
     let place = Place { partition: 0, offset: 0, next: 1, epoch: 0 };
     stream.read(1, Bytes::from_static(&PUT[20..]), place, &mut outside);
     stream.write(2, Bytes::from_static(CREATED), place, &mut outside);
@@ -167,7 +167,7 @@ fn a_request_that_was_left_out_is_cancelled() {
         events: &mut events,
         taken: &mut taken,
     };
-    let mut stream = Stream::new("c".into(), 0, false, 1 << 20);
+    let mut stream = Stream::new("c".into(), 0, Start::Between, 1 << 20);
     let place = Place { partition: 0, offset: 0, next: 1, epoch: 0 };
     stream.read(1, Bytes::from_static(&GET[..9]), place, &mut outside);
     stream.dropped(&mut outside);

@@ -1,6 +1,6 @@
 //! What a bulk means, item by item.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::write::{Asked, any, is_external, is_refusal, no_answer, refresh};
 use super::{Doubt, DoubtKind, DoubtReason, Item, NothingReason, Shape, Write};
@@ -115,7 +115,8 @@ fn answered(request: Request, given: &Answer, facts: &Facts) -> Vec<Item> {
     // `filter_path` may leave out items without what it asks for: then the places don't match.
     let aligned = answers.len() == request.items.len()
         && request.rest.is_none()
-        && answers.iter().zip(&request.items).all(|(answer, asked)| answers_to(answer, asked));
+        && answers.iter().zip(&request.items).all(|(answer, asked)| answers_to(answer, asked))
+        && !are_exchanged(&answers, &request.items);
     if !aligned {
         return all_in_doubt(request, DoubtReason::ItemsDiffer, facts);
     }
@@ -163,6 +164,21 @@ fn answers_to(item: &BulkItemAnswer<'_>, asked: &Asked) -> bool {
         _ => true,
     };
     same_action && same_id
+}
+
+/// Whether an answer's item names the document of another action: then the places don't match either.
+fn are_exchanged(answers: &[BulkItemAnswer<'_>], asked: &[Asked]) -> bool {
+    let others = answers.iter().zip(asked).filter_map(|(answer, asked)| {
+        let id = named(answer)?.1.id()?;
+        asked.id.as_deref().filter(|asked| *asked != id).map(|_| id)
+    });
+    let mut others = others.peekable();
+    // Nearly always: nothing to look up.
+    if others.peek().is_none() {
+        return false;
+    }
+    let known: HashSet<&str> = asked.iter().filter_map(|asked| asked.id.as_deref()).collect();
+    others.any(|id| known.contains(id))
 }
 
 /// An item's action and what the source says of it.

@@ -128,6 +128,9 @@ impl Asked {
     /// The operation that a success proves, or why it proves none.
     fn operation(&self, answer: &WriteAnswer<'_>, facts: &Facts) -> Result<Operation, DoubtReason> {
         let change = self.change(answer, facts)?;
+        if self.names_another(answer) {
+            return Err(DoubtReason::OtherId);
+        }
         let (Some(index), Some(id)) = (answer.index(), answer.id()) else {
             return Err(DoubtReason::NoSequence);
         };
@@ -158,6 +161,12 @@ impl Asked {
                 dynamic_templates: self.dynamic_templates.clone(),
             }),
         }
+    }
+
+    /// Whether the answer names another document than the request: a pipeline that isn't known of has changed it, or it
+    /// is another request's answer.
+    fn names_another(&self, answer: &WriteAnswer<'_>) -> bool {
+        self.id.as_deref().zip(answer.id()).is_some_and(|(asked, answered)| asked != answered)
     }
 
     fn version(
@@ -199,7 +208,10 @@ impl Asked {
         // A pipeline may have given the document another index, id and routing.
         let makes = matches!(self.action, DocumentAction::Index | DocumentAction::Create);
         let pipelined = makes && self.pipeline_ran(answer.index(), facts);
+        let strange = !pipelined && self.names_another(answer);
         let index = match answer.index() {
+            // Either of two documents, and they need not be in one index.
+            Some(index) if strange && self.index.as_deref() != Some(index) => any(),
             Some(index) => self.shared(index),
             // Date math stands for another index tomorrow.
             None => match &self.index {
@@ -208,7 +220,7 @@ impl Asked {
             },
         };
         let id = answer.id().or(self.id.as_deref().filter(|_| !pipelined));
-        let (Some(id), false) = (id, &*index == "*") else {
+        let (Some(id), false) = (id, strange || &*index == "*") else {
             // A sweep doesn't find what was deleted.
             return if makes { DoubtKind::Sweep { index } } else { DoubtKind::Walk { index } };
         };

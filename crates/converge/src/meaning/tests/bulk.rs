@@ -133,6 +133,15 @@ fn a_bulk_in_doubt() {
         r#"200 {"items":[{"index":{"status":201}},{"index":{"status":201}},{"delete":{"_id":"4","status":200}}]}"#,
         &all("items differ"),
     );
+    // The right documents, each in another's place.
+    let two = "POST /i/_bulk\n\n{\"index\":{\"_id\":\"1\"}}\n{\"a\":1}\n{\"index\":{\"_id\":\"2\"}}\n{\"a\":2}\n";
+    let turned =
+        answered(&[done("index", "2", "created", 201, 1), done("index", "1", "created", 201, 0)]);
+    check(two, &turned, "by id i/1 (items differ); by id i/2 (items differ)");
+    // A document that nobody named: a pipeline that isn't known of.
+    let other =
+        answered(&[done("index", "1", "created", 201, 1), done("index", "9", "created", 201, 0)]);
+    check(two, &other, "index i/1 @0.1.1 {\"a\":1}; sweep i (other id)");
     // Answers with numbers but without a status.
     check(
         "POST /_bulk\n\n{\"delete\":{\"_index\":\"a\",\"_id\":\"1\"}}\n",

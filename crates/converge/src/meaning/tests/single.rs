@@ -60,6 +60,10 @@ fn nothing_happened() {
 
 #[test]
 fn a_single_write_in_doubt() {
+    // Another request's answer, or a pipeline's doing: either document, and those in both indices.
+    check("PUT /i/_doc/2\n\n{}", CREATED, "sweep i (other id)");
+    check("PUT /alias/_doc/2\n\n{}", CREATED, "sweep * (other id)");
+    check("DELETE /i/_doc/2", DELETED, "walk i (other id)");
     check("POST /i/_update/1?routing=r\n\n{\"doc\":{}}", UPDATED, "by id i/1~r (update)");
     check("POST /i/_update/1\n\n{\"upsert\":{}}", CREATED, "by id i/1 (update)");
     check("POST /i/_update/1\n\n{\"script\":\"ctx.op='delete'\"}", DELETED, "delete i/1 @0.2.7");
