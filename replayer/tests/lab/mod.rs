@@ -17,6 +17,7 @@ use traffic_replayer::{Pace, RunError, Settings, Summary};
 pub mod awkward;
 pub mod crashes;
 pub mod equal;
+pub mod faults;
 pub mod foreign;
 pub mod group;
 pub mod handmade;
