@@ -1,9 +1,8 @@
 //! The conductor: one task that reads the journal and knows what is going on. What runs and when is in
 //! [`turns`], what waits for the source in [`readings`].
 //!
-//! It owns the journal's reader, the connections, the order and everything that waits; what is sent is sent by
-//! tasks of their own, at most one for each connection, which report back here. So nothing here is locked, and
-//! nothing here waits for a cluster.
+//! It owns the journal's reader, the connections, the order and everything that waits; what is sent is sent by tasks of
+//! their own, at most one a connection, which report back here. So nothing here is locked or waits for a cluster.
 
 pub(crate) mod deletes;
 mod entering;
