@@ -1,18 +1,21 @@
 //! A whole migration, with writers on all the time and each program killed once.
 
+mod plain;
+mod writers;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use load::compare::{clusters, with_ledger};
-use load::{Cities, Ledger, LoadSettings, Mix, create_indices, run};
+use load::compare::clusters;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use testbed::Testbed;
 
 use crate::stage::Stage;
+use writers::Writers;
 
 /// Acknowledged writes for the comparison to mean something.
 const ENOUGH: u64 = 1_000;
@@ -27,18 +30,6 @@ fn seed() -> u64 {
     seed
 }
 
-fn load(url: &str, mix: Mix, clients: usize, cities: usize, seed: u64) -> LoadSettings {
-    LoadSettings {
-        url: url.to_owned(),
-        mix,
-        clients,
-        cities: Cities::made_up(cities),
-        seed,
-        patience: Duration::from_secs(60),
-        progress: ProgressBar::hidden(),
-    }
-}
-
 /// Moves `from` to `to`, by name as [`Testbed::cluster`] takes them.
 pub(crate) async fn migrate(from: &str, to: &str) {
     let (seed, began) = (seed(), Instant::now());
@@ -50,9 +41,7 @@ pub(crate) async fn migrate(from: &str, to: &str) {
     let stage = Arc::new(Stage::new(&source, &target, Some(&kafka)).await);
 
     // History: from before anything is captured.
-    create_indices(&source.url()).await.unwrap();
-    let (ledger, _) =
-        run(&load(&source.url(), Mix::Inserts, 4, 2_000, seed), Ledger::default()).await.unwrap();
+    let writers = Writers::begin(&stage.source, seed).await;
 
     stage.ok("setup check").await;
     stage.ok("capture start").await;
@@ -60,17 +49,7 @@ pub(crate) async fn migrate(from: &str, to: &str) {
     let done = Arc::new(AtomicBool::new(false));
     let writing = tokio::spawn({
         let (done, proxy) = (Arc::clone(&done), stage.proxy());
-        async move {
-            let (mut ledger, mut round) = (ledger, 0);
-            while !done.load(Ordering::Relaxed) {
-                round += 1;
-                let settings = load(&proxy, Mix::Updates, 2, 500, seed.wrapping_add(round));
-                ledger = run(&settings, ledger).await.unwrap().0;
-                // As clients do: some hundred writes a second, not all that a machine can take.
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            (ledger, round)
-        }
+        async move { writers.go_on(&proxy, || done.load(Ordering::Relaxed)).await }
     });
     stage.ok("capture verify").await;
 
@@ -109,7 +88,7 @@ pub(crate) async fn migrate(from: &str, to: &str) {
 
     // The cut-over: the writers stop, and the verdict is asked for once more.
     done.store(true, Ordering::Relaxed);
-    let (ledger, rounds) = writing.await.unwrap();
+    let writers = writing.await.unwrap();
     for program in ["capture start", "replay start"] {
         stage.ok(program).await; // it may have been killed at the very end
     }
@@ -117,19 +96,18 @@ pub(crate) async fn migrate(from: &str, to: &str) {
     let said = stage.ok("cutover check --output json").await;
     let verdict: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(verdict["passed"], true, "{verdict:#}");
+    let (acknowledged, unanswered) = writers.counts();
     println!(
-        "verdict {:.1} s after the last write; {rounds} rounds, {} acknowledged, {} without answer",
+        "verdict {:.1} s after the last write; {acknowledged} acknowledged, {unanswered} without answer",
         last_write.elapsed().as_secs_f64(),
-        ledger.acknowledged,
-        ledger.unanswered
     );
 
     let hidden = ProgressBar::hidden();
     let compared = clusters(&source.url(), &target.url(), &hidden).await.unwrap();
     assert_eq!(compared.differences, [], "seed {seed}\n{}", stage.logs());
-    let kept = with_ledger(&target.url(), &ledger, &hidden).await.unwrap();
-    assert_eq!(kept.differences, [], "seed {seed}");
-    assert!(compared.documents > ENOUGH && ledger.acknowledged > ENOUGH, "{}", compared.documents);
+    assert_eq!(writers.broken(&stage.target).await, Vec::<String>::new(), "seed {seed}");
+    let enough = compared.documents > ENOUGH / 4 && acknowledged > ENOUGH;
+    assert!(enough, "{} documents, {acknowledged} acknowledged", compared.documents);
     assert!(stage.path("migration.state/report.html").is_file());
 
     for program in ["replay stop", "capture stop"] {

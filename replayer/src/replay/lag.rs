@@ -19,7 +19,9 @@ impl Conductor {
         // The proxies are gone: nothing comes that is older than what was read last.
         let is_quiet = self.quiet_ticks >= QUIET_TICKS && self.has_room();
         let read = if is_quiet { self.mark().max(self.newest + A_MOMENT) } else { self.mark() };
-        let until = read.min(running).min(oldest.unwrap_or(u64::MAX));
+        // A doubt that waits to be read from the source isn't dealt with, nor is what failed.
+        let open = self.held_back.oldest().unwrap_or(u64::MAX);
+        let until = read.min(open).min(running).min(oldest.unwrap_or(u64::MAX));
         self.context.metrics.replayed_until.set(Duration::from_nanos(until).as_secs_f64());
         let late = oldest.map(|at| self.context.schedule.late(at)).filter(|late| *late >= TICK);
         let cause = if self.is_reading_idle() { Cause::Target } else { Cause::SourceReads };
