@@ -142,17 +142,20 @@ impl Connections {
         events
     }
 
-    /// Ends exchanges of connections that haven't been heard of since `before`.
+    /// Ends exchanges of connections that haven't been heard of since `before`, or whose proxy is gone: what a proxy
+    /// that was killed had open is never answered, and would hold up all doubts behind it.
     pub(crate) fn expire(
         &mut self,
         before: Nanos,
+        is_gone: impl Fn(i32, &str) -> bool,
         offsets: &Offsets,
         next_key: &mut u64,
     ) -> Vec<Event> {
         let mut events = Vec::new();
         let mut taken = 0;
         let mut outside = Outside { offsets, next_key, events: &mut events, taken: &mut taken };
-        for connection in self.all.values_mut().filter(|c| c.last_heard < before) {
+        let over = |c: &&mut Connection| c.last_heard < before || is_gone(c.partition, &c.node);
+        for connection in self.all.values_mut().filter(over) {
             let at = connection.last_heard;
             if let Some(stream) = connection.stream.as_mut().filter(|s| !s.is_idle()) {
                 stream.close(at, &mut outside);

@@ -72,6 +72,15 @@ impl LowWater {
         marks.any(|proxy| proxy.clock.saturating_add(PROXY_SILENCE) >= at)
     }
 
+    /// Whether a proxy has fallen silent in a partition that was read on: all that it put there has been read. Of one
+    /// that was never heard of nothing is known.
+    pub(crate) fn is_gone(&self, partition: i32, node: &str) -> bool {
+        let Some(marks) = self.partitions.get(&partition) else { return false };
+        let newest = marks.proxies.values().map(|proxy| proxy.clock).max().unwrap_or(0);
+        let last = marks.proxies.get(node).map(|proxy| proxy.clock);
+        last.is_some_and(|last| last.saturating_add(PROXY_SILENCE) < newest)
+    }
+
     /// Everything captured before this time has been read.
     pub(crate) fn get(&self) -> Nanos {
         let proxies = self.partitions.values().flat_map(|marks| marks.proxies.values());
@@ -105,6 +114,17 @@ mod tests {
         assert_eq!(marks.get(), 211);
         marks.heartbeat(1, "a", &beat(100));
         assert_eq!(marks.get(), 211);
+    }
+
+    #[test]
+    fn a_proxy_is_gone_where_others_are_heard_long_after_it() {
+        let mut marks = LowWater::new(&[0, 1]);
+        marks.heartbeat(0, "a", &beat(50));
+        marks.heartbeat(1, "a", &beat(50));
+        marks.heartbeat(0, "b", &beat(51 + PROXY_SILENCE));
+        assert!(marks.is_gone(0, "a") && !marks.is_gone(0, "b"));
+        // What it put into the other partition may not have been read.
+        assert!(!marks.is_gone(1, "a") && !marks.is_gone(0, "c") && !marks.is_gone(7, "a"));
     }
 
     #[test]

@@ -426,18 +426,14 @@ impl Conductor {
 
     async fn tick(&mut self) {
         self.commit().await;
-        let metrics = &self.context.metrics;
-        let seen = &self.connections.seen;
-        metrics.duplicates.inc_by(seen.duplicates.saturating_sub(metrics.duplicates.get()));
-        let newest = Duration::from_nanos(self.newest);
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-        metrics.lag.set(now.saturating_sub(newest).as_secs_f64());
         self.look_at_lag();
 
         self.quiet_ticks += 1;
         let expiry = nanos(self.context.settings.connection_expiry);
         let before = self.low_water.get().max(self.newest).saturating_sub(expiry);
-        let events = self.connections.expire(before, &self.context.offsets, &mut self.next_key);
+        let is_gone = |partition, node: &str| self.low_water.is_gone(partition, node);
+        let (offsets, next_key) = (&self.context.offsets, &mut self.next_key);
+        let events = self.connections.expire(before, is_gone, offsets, next_key);
         self.enter(events).await;
         // The end may lie behind the last record: in a segment that a proxy began and wrote nothing to.
         self.look_for_end().await;

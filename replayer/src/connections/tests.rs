@@ -152,9 +152,9 @@ fn a_late_copy_of_an_ended_connection_is_a_duplicate() {
 fn silence_ends_an_exchange() {
     let mut reader = Reader::new(5);
     reader.take(record(10, vec![get("a")], false));
-    let none = reader.connections.expire(10, &reader.offsets, &mut reader.next_key);
+    let none = reader.connections.expire(10, |_, _| false, &reader.offsets, &mut reader.next_key);
     assert!(none.is_empty());
-    let events = reader.connections.expire(11, &reader.offsets, &mut reader.next_key);
+    let events = reader.connections.expire(11, |_, _| false, &reader.offsets, &mut reader.next_key);
     reader.keep(events);
     assert_eq!(reader.paths, ["/a?"]);
 }
