@@ -14,6 +14,8 @@ use crate::programs::binary;
 pub struct Migration {
     folder: PathBuf,
     ports: Ports,
+    /// Programs run that outlive the console.
+    runs: bool,
     /// Held for the replayer's listener.
     _more: Ports,
 }
@@ -46,7 +48,7 @@ impl Migration {
         }
         let file = folder.join("migration.yaml");
         std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
-        Ok(Self { folder: folder.to_owned(), ports, _more: more })
+        Ok(Self { folder: folder.to_owned(), ports, runs: false, _more: more })
     }
 
     /// Where clients connect, once the proxy has been started.
@@ -55,11 +57,31 @@ impl Migration {
         format!("http://{}", self.ports.addr())
     }
 
-    /// A step as a person types it; what it says is seen.
+    /// Starts the proxy.
     ///
     /// # Errors
-    /// When it doesn't end with 0.
-    pub async fn step(&self, arguments: &[&str]) -> anyhow::Result<()> {
+    /// When it doesn't start.
+    pub async fn begin(&mut self) -> anyhow::Result<()> {
+        self.runs = true;
+        self.step(&["capture", "start"]).await
+    }
+
+    /// Stops what runs.
+    ///
+    /// # Errors
+    /// When something doesn't stop.
+    pub async fn end(&mut self) -> anyhow::Result<()> {
+        self.step(&["replay", "stop"]).await?;
+        self.step(&["capture", "stop"]).await?;
+        self.runs = false;
+        Ok(())
+    }
+
+    /// A step as a person types it; what it says is seen. Whether its answer was yes.
+    ///
+    /// # Errors
+    /// When it could not be done.
+    pub async fn ask(&self, arguments: &[&str]) -> anyhow::Result<bool> {
         let step = arguments.join(" ");
         eprintln!("demo: $ godwit {step}");
         let mut child = Command::new(binary("godwit")?)
@@ -69,7 +91,34 @@ impl Migration {
             .kill_on_drop(true)
             .spawn()?;
         let status = child.wait().await?;
-        ensure!(status.success(), "godwit {step} ended with {status}");
+        ensure!(matches!(status.code(), Some(0 | 1)), "godwit {step} ended with {status}");
+        Ok(status.success())
+    }
+
+    /// A step whose answer has to be yes.
+    ///
+    /// # Errors
+    /// When it isn't.
+    pub async fn step(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let is_well = self.ask(arguments).await?;
+        ensure!(is_well, "godwit {}: the answer is no", arguments.join(" "));
         Ok(())
+    }
+}
+
+impl Drop for Migration {
+    /// Nothing that the demo began goes on when it fails half-way.
+    fn drop(&mut self) {
+        let Some(godwit) = binary("godwit").ok().filter(|_| self.runs) else { return };
+        for program in ["backfill", "replay", "capture"] {
+            let stop = std::process::Command::new(&godwit)
+                .args([program, "stop"])
+                .current_dir(&self.folder)
+                .stdin(Stdio::null())
+                .status();
+            if let Err(error) = stop {
+                eprintln!("demo: godwit {program} stop: {error}");
+            }
+        }
     }
 }
