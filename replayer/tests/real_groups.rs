@@ -18,7 +18,7 @@ async fn two_share_the_work_and_end_together() {
     lab.stop_proxy().await;
     // Slowly: the one that comes first isn't to be done before the other has its share.
     let (one, other) =
-        tokio::join!(member(&lab, "one", Some(40.0)), member(&lab, "other", Some(40.0)));
+        tokio::join!(member(&lab, "one", Some(15.0)), member(&lab, "other", Some(15.0)));
     assert!(one.is_converged() && one.reached_end, "{one}");
     assert!(other.is_converged() && other.reached_end, "{other}");
     println!("requests: {} and {}", one.requests, other.requests);
