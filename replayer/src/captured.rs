@@ -37,29 +37,9 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
-    /// The exchange as `converge` looks at it: bodies without content encoding, bounded by `limit`.
+    /// The exchange as `converge` looks at it.
     pub(crate) fn exchange(&self, limit: usize) -> Exchange {
-        let (body, body_state) = match content(&self.request.headers, &self.request.body, limit) {
-            Some(body) if self.request.complete => (body, BodyState::Whole),
-            Some(body) => (body, BodyState::Cut),
-            // A cut-off gzip can't be read to its cut.
-            None if !self.request.complete => (Bytes::new(), BodyState::Cut),
-            None => (Bytes::new(), BodyState::Unreadable),
-        };
-        let answer = self.response.as_ref().filter(|r| r.complete).map(|response| Answer {
-            status: response.status,
-            headers: pairs(&response.headers),
-            // An answer that can't be read proves nothing, and an empty one says so.
-            body: content(&response.headers, &response.body, limit).unwrap_or_default(),
-        });
-        Exchange {
-            method: Method::parse(&self.request.method_bytes),
-            target: self.request.target.clone(),
-            headers: pairs(&self.request.headers),
-            body,
-            body_state,
-            answer,
-        }
+        exchange_of(&self.request, self.response.as_ref(), limit)
     }
 
     /// From the last byte of the request to the first of the answer.
@@ -70,6 +50,36 @@ impl Captured {
     /// Names the exchange in ledgers and logs: `connection:number`.
     pub(crate) fn id(&self) -> String {
         name(&self.connection, self.number)
+    }
+}
+
+/// A captured request with its answer as `converge` looks at them: bodies without content encoding, of `limit` bytes at
+/// most.
+pub fn exchange_of(
+    request: &RequestMessage,
+    response: Option<&ResponseMessage>,
+    limit: usize,
+) -> Exchange {
+    let (body, body_state) = match content(&request.headers, &request.body, limit) {
+        Some(body) if request.complete => (body, BodyState::Whole),
+        Some(body) => (body, BodyState::Cut),
+        // A cut-off gzip can't be read to its cut.
+        None if !request.complete => (Bytes::new(), BodyState::Cut),
+        None => (Bytes::new(), BodyState::Unreadable),
+    };
+    let answer = response.filter(|response| response.complete).map(|response| Answer {
+        status: response.status,
+        headers: pairs(&response.headers),
+        // An answer that can't be read proves nothing, and an empty one says so.
+        body: content(&response.headers, &response.body, limit).unwrap_or_default(),
+    });
+    Exchange {
+        method: Method::parse(&request.method_bytes),
+        target: request.target.clone(),
+        headers: pairs(&request.headers),
+        body,
+        body_state,
+        answer,
     }
 }
 

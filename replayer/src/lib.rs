@@ -59,6 +59,7 @@ mod stream;
 mod summary;
 mod transform_try;
 
+pub use captured::exchange_of;
 pub use command::command;
 pub use context::RunError;
 pub use export::{ExportError, ExportFlags, Exported, export};

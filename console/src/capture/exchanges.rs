@@ -3,13 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use codec::body;
 use codec::http1::{
-    Assembled, BodyBytes, DEFAULT_HEAD_LIMIT, Finished, Headers, Method, RequestAssembler,
-    RequestMessage, ResponseAssembler, ResponseMessage,
+    Assembled, DEFAULT_HEAD_LIMIT, Finished, Method, RequestAssembler, RequestMessage,
+    ResponseAssembler, ResponseMessage,
 };
 use codec::record::{Kind, Nanos, Record};
-use converge::{Answer, BodyState, Exchange};
+use converge::Exchange;
+use traffic_replayer::exchange_of;
 
 /// Longest body that is looked into.
 const BODY_LIMIT: usize = 256 << 20;
@@ -167,37 +167,8 @@ impl Connection {
 impl Open {
     fn over(self, answer: Option<(Nanos, ResponseMessage)>) -> Seen {
         let Open { began, request } = self;
-        let (body, body_state) = match content(&request.headers, &request.body) {
-            Some(body) if request.complete => (body, BodyState::Whole),
-            Some(body) => (body, BodyState::Cut),
-            None if !request.complete => (Bytes::new(), BodyState::Cut),
-            None => (Bytes::new(), BodyState::Unreadable),
-        };
-        let ended = answer.as_ref().map(|(at, _)| *at);
-        let answer = answer.map(|(_, response)| Answer {
-            status: response.status,
-            headers: response.headers.iter().cloned().collect(),
-            body: content(&response.headers, &response.body).unwrap_or_default(),
-        });
-        let exchange = Exchange {
-            method: converge::Method::parse(&request.method_bytes),
-            target: request.target.clone(),
-            headers: request.headers.iter().cloned().collect(),
-            body,
-            body_state,
-            answer,
-        };
+        let (ended, response) = answer.unzip();
+        let exchange = exchange_of(&request, response.as_ref(), BODY_LIMIT);
         Seen { began, ended, exchange }
-    }
-}
-
-/// A body without its content encoding.
-fn content(headers: &Headers, bytes: &BodyBytes) -> Option<Bytes> {
-    if bytes.truncated {
-        return None;
-    }
-    match headers.get("content-encoding") {
-        Some(encoding) => body::decode(encoding, &bytes.to_bytes(), BODY_LIMIT).ok(),
-        None => Some(bytes.to_bytes()),
     }
 }
