@@ -295,8 +295,6 @@ impl Conductor {
                 () = &mut stopping => break,
             }
         }
-        // What is counted once a second, to the end.
-        self.look_at_lag();
         Ok(Ended { reader: self.reader, open: self.open, reached_end: self.at_end.is_some() })
     }
 

@@ -17,6 +17,10 @@ impl Conductor {
         let taken = self.connections.seen.bytes
             - std::mem::replace(&mut self.taken, self.connections.seen.bytes);
         self.held = self.held.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
+        let duplicates = std::mem::take(&mut self.connections.seen.duplicates);
+        if duplicates > 0 {
+            self.context.metrics.duplicates.inc_by(duplicates);
+        }
         for event in events {
             match event {
                 Event::Began { key, at } => self.order.open(key, at, None),

@@ -13,8 +13,6 @@ const A_MOMENT: Nanos = 1_000_000;
 impl Conductor {
     pub(super) fn look_at_lag(&self) {
         let metrics = &self.context.metrics;
-        let duplicates = self.connections.seen.duplicates;
-        metrics.duplicates.inc_by(duplicates.saturating_sub(metrics.duplicates.get()));
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         metrics.lag.set(now.saturating_sub(Duration::from_nanos(self.newest)).as_secs_f64());
         // What has begun has told of itself; here is what hasn't, and should have.
