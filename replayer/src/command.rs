@@ -1,6 +1,6 @@
 //! The command line: settings, logs, signals, run, summary.
 
-use std::{ffi::OsString, io::Write as _};
+use std::{ffi::OsString, fmt::Display, io::Write as _};
 
 use crate::{
     ExportError, ExportFlags, Flags, Output, RunError, Settings, Summary, Tried, TryError,
@@ -44,19 +44,13 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let settings = match Settings::load(&flags, std::env::vars().collect::<Vec<_>>()) {
         Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("traffic-replayer: {error}");
-            return Exit::Config;
-        }
+        Err(error) => return fail(&error, Exit::Config),
     };
     start_logs(LogFormat::of_stderr(), &settings.log_level);
     let (output, exit_at_end) = (settings.output, settings.exit_at_end);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("traffic-replayer: cannot start threads: {error}");
-            return Exit::TryAgain;
-        }
+        Err(error) => return fail(&format!("cannot start threads: {error}"), Exit::TryAgain),
     };
     // On one of the runtime's own threads: these hand work to each other without waking one up.
     let running = runtime.spawn(async move {
@@ -83,11 +77,21 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             let done = summary.is_converged() && (summary.reached_end || !exit_at_end);
             if done { Exit::Done } else { Exit::No }
         }
-        Err(error) => {
-            eprintln!("traffic-replayer: {error}");
-            exit(&error)
-        }
+        Err(error) => fail(&error, exit(&error)),
     }
+}
+
+fn fail(error: &dyn Display, exit: Exit) -> Exit {
+    eprintln!("traffic-replayer: {error}");
+    exit
+}
+
+/// Runs what is over soon, on this thread.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| fail(&format!("cannot start threads: {error}"), Exit::TryAgain))?;
+    Ok(runtime.block_on(work))
 }
 
 /// How the program ended well.
@@ -98,22 +102,14 @@ enum Ended {
 }
 
 fn try_transforms(flags: &TryFlags) -> Exit {
-    let fail = |error: &dyn std::fmt::Display, exit: Exit| {
-        eprintln!("traffic-replayer: {error}");
-        exit
-    };
     let settings = match flags.load(std::env::vars().collect::<Vec<_>>()) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, Exit::Config),
     };
     start_logs(LogFormat::of_stderr(), &settings.log_level);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start threads: {error}"), Exit::TryAgain),
-    };
-    match runtime.block_on(show(settings)) {
-        Ok(exit) => exit,
-        Err(error) => {
+    match block_on(show(settings)) {
+        Err(exit) | Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
             let exit = match &error {
                 TryError::Journal(_) => Exit::Unavailable,
                 TryError::Rules(_) | TryError::Output(_) => Exit::TryAgain,
@@ -125,26 +121,20 @@ fn try_transforms(flags: &TryFlags) -> Exit {
 
 fn write_export(flags: &ExportFlags) -> Exit {
     start_logs(LogFormat::of_stderr(), "info");
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("traffic-replayer: cannot start threads: {error}");
-            return Exit::TryAgain;
-        }
-    };
-    match runtime.block_on(export(flags)) {
-        Ok(exported) => {
+    match block_on(export(flags)) {
+        Err(exit) => exit,
+        Ok(Ok(exported)) => {
             println!("{exported}");
             let is_whole = exported.unknown == 0 && exported.lost == 0;
             if is_whole { Exit::Done } else { Exit::No }
         }
-        Err(error) => {
-            eprintln!("traffic-replayer: {error}");
-            match error {
+        Ok(Err(error)) => {
+            let exit = match &error {
                 ExportError::Settings(_) => Exit::Config,
                 ExportError::Journal(_) => Exit::Unavailable,
                 ExportError::Write { .. } => Exit::TryAgain,
-            }
+            };
+            fail(&error, exit)
         }
     }
 }
@@ -153,7 +143,7 @@ fn write_export(flags: &ExportFlags) -> Exit {
 async fn show(settings: TrySettings) -> Result<Exit, TryError> {
     let (output, all) = (settings.output, settings.all);
     let mut out = std::io::stdout().lock();
-    let mut write = |line: &dyn std::fmt::Display| writeln!(out, "{line}");
+    let mut write = |line: &dyn Display| writeln!(out, "{line}");
     let show = |tried: &Tried| match output {
         _ if !(all || tried.is_touched()) => Ok(()),
         Output::Table => write(tried),
