@@ -6,7 +6,7 @@ mod lab;
 use std::time::{Duration, Instant};
 
 use cluster::Method;
-use lab::group::{lab, member, write};
+use lab::group::{lab, member, on_connections_of_their_own, write};
 use serde_json::json;
 use telemetry::Shutdown;
 use traffic_replayer::Settings;
@@ -15,6 +15,7 @@ use traffic_replayer::Settings;
 async fn two_share_the_work_and_end_together() {
     let lab = lab("two").await;
     write(&lab, 8).await;
+    on_connections_of_their_own(&lab, 40).await;
     lab.stop_proxy().await;
     // Slowly: the one that comes first isn't to be done before the other has its share.
     let (one, other) =

@@ -7,7 +7,7 @@ use serde_json::json;
 use testbed::SharedKafka;
 use traffic_replayer::{Pace, Settings, Summary};
 
-use super::Lab;
+use super::{Lab, wire};
 
 static KAFKA: SharedKafka = SharedKafka::new();
 const PARTITIONS: i32 = 4;
@@ -52,6 +52,16 @@ pub async fn write(lab: &Lab, rounds: u64) {
             }
         };
         futures::future::join_all((0..6).map(client)).await;
+    }
+}
+
+/// A document each: so many connections that every partition has some of them. The few of [`write`] are all in
+/// one half of the partitions once in fifty runs.
+pub async fn on_connections_of_their_own(lab: &Lab, documents: u64) {
+    for id in 0..documents {
+        let path = format!("/{}/_doc/own-{id}", lab.index);
+        let request = wire::request("PUT", &path, "", br#"{"n": 1}"#);
+        wire::pipelined(lab.proxy_address, &[request]).await;
     }
 }
 
