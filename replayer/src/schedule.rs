@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
-use crate::settings::Pace;
+use crate::{indices::now, settings::Pace};
 
 /// The first request waits, so that those that follow it are ready too.
 const WARM_UP: Duration = Duration::from_millis(250);
@@ -75,8 +75,7 @@ impl Schedule {
                 .map_or(ready, |last| ready.max(last + Duration::from_secs_f64(1.0 / rate))),
             Pace::Speedup(factor) => {
                 let first = || Origin { source: at, here: Instant::now() + WARM_UP };
-                let origin = state.origin.get_or_insert_with(first);
-                origin.here + Duration::from_nanos(at.saturating_sub(origin.source)).div_f64(factor)
+                state.origin.get_or_insert_with(first).due(at, factor)
             }
         })
     }
@@ -106,8 +105,7 @@ impl Schedule {
         let state = self.state.lock();
         match (state.pace, state.origin) {
             (Pace::Speedup(factor), Some(origin)) if !state.paused => {
-                let since = Duration::from_nanos(at.saturating_sub(origin.source));
-                Instant::now().saturating_duration_since(origin.here + since.div_f64(factor))
+                Instant::now().saturating_duration_since(origin.due(at, factor))
             }
             _ => Duration::ZERO,
         }
@@ -167,6 +165,18 @@ impl Schedule {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock());
         self.changes.send_replace(());
+    }
+}
+
+impl Origin {
+    /// The moment of what the source received at `at`. A replay that is faster than the source and has caught up with it
+    /// isn't late for what wasn't there to be sent yet.
+    fn due(self, at: u64, factor: f64) -> Instant {
+        let since = Duration::from_nanos(at.saturating_sub(self.source)).div_f64(factor);
+        let planned = self.here + since;
+        // A source whose clock is ahead of ours is never waited for.
+        let age = Duration::from_nanos(now().saturating_sub(at));
+        Instant::now().checked_sub(age).map_or(planned, |received| received.max(planned))
     }
 }
 
@@ -236,6 +246,21 @@ mod tests {
         assert_eq!(schedule.moment(3 * SECOND, start), after(start, 12_500));
         let going = Going { paused: false, speedup: Some(2.0), rate: None };
         assert_eq!(schedule.going(), going);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replay_that_has_caught_up_is_not_late() {
+        let schedule = Schedule::new(Pace::Speedup(10.0));
+        let began = now() - 100 * SECOND;
+        let start = schedule.moment(began, Instant::now()).unwrap();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        // Planned for 10 s after the start, and received just now.
+        assert!(schedule.moment(now(), start).unwrap() + Duration::from_secs(1) > Instant::now());
+        assert!(schedule.late(now()) < Duration::from_secs(1));
+        // What the source received five seconds ago could have gone then.
+        assert!(schedule.late(now() - 5 * SECOND) > Duration::from_secs(4));
+        // A source whose clock is ahead isn't waited for.
+        assert!(schedule.moment(now() + 60 * SECOND, start).unwrap() <= Instant::now());
     }
 
     #[tokio::test(start_paused = true)]
