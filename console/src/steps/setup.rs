@@ -12,7 +12,8 @@ use crate::console::Console;
 use crate::output::{Checks, Outcome};
 use crate::problem::{Problem, Side};
 
-/// An index of our own, made and deleted to see whether that may be done.
+/// An index of our own, made and deleted to see whether that may be done; the migration's name follows, since two may
+/// be checked at the same moment.
 const PROBE: &str = ".godwit-setup-check";
 /// Clocks that are further apart are named, in seconds.
 const SKEW: i64 = 5;
@@ -30,7 +31,7 @@ pub async fn check(console: &Console, accept_target_data: bool) -> Result<Exit, 
         health(side, clusters.of(side), &mut checks).await?;
         clock(side, clusters.of(side), &mut checks).await?;
     }
-    may_write(&clusters.target, &mut checks).await;
+    may_write(&clusters.target, &console.migration.name, &mut checks).await;
     journal(console, &mut checks).await;
     lacks(console, &mut checks).await?;
     let accepted = target_data(console, &clusters.target, accept_target_data, &mut checks).await?;
@@ -107,16 +108,17 @@ async fn clock(side: Side, cluster: &Cluster, checks: &mut Checks) -> Result<(),
     Ok(())
 }
 
-async fn may_write(target: &Cluster, checks: &mut Checks) {
+async fn may_write(target: &Cluster, migration: &str, checks: &mut Checks) {
+    let probe = format!("/{PROBE}-{migration}");
     let body = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 0}});
     let tried = async {
         // Left over by a check that was killed.
-        let _ = send(Side::Target, target, Method::DELETE, &format!("/{PROBE}"), None).await;
-        send(Side::Target, target, Method::PUT, &format!("/{PROBE}"), Some(&body)).await?;
+        let _ = send(Side::Target, target, Method::DELETE, &probe, None).await;
+        send(Side::Target, target, Method::PUT, &probe, Some(&body)).await?;
         let document = json!({"a": 1});
-        let path = format!("/{PROBE}/_doc/1");
+        let path = format!("{probe}/_doc/1");
         let written = send(Side::Target, target, Method::PUT, &path, Some(&document)).await;
-        let deleted = send(Side::Target, target, Method::DELETE, &format!("/{PROBE}"), None).await;
+        let deleted = send(Side::Target, target, Method::DELETE, &probe, None).await;
         written.and(deleted)
     };
     match tried.await {
