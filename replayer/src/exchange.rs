@@ -25,6 +25,7 @@ use crate::{
     context::{Context, RunError},
     controls,
     doubt::Waiting,
+    indices::now,
     latency::Latency,
     message,
     metrics::Metrics,
@@ -330,6 +331,7 @@ fn tuple(
         let millis = |took: Duration| took.as_secs_f64() * 1e3;
         let (intended, sent) = (millis(latency.from_intended), millis(latency.from_sent));
         godwit["latency"] = json!({"from_intended_ms": intended, "from_sent_ms": sent});
+        godwit["answered_at_ms"] = json!(now() / 1_000_000);
     }
     if !reasons.is_empty() {
         godwit["doubt"] = json!(reasons);

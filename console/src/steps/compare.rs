@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 
 use codec::reads::endpoint_class;
-use compare::traffic::{Answer, Pair, Report, Traffic};
+use compare::traffic::{Answer, Apart, Pair, Report, Traffic};
 use serde::Serialize;
 use serde_json::Value;
 use settings::Exit;
@@ -57,6 +57,13 @@ pub(crate) fn compared(console: &Console) -> Result<Compared, Problem> {
         let next = "`godwit replay start` writes them; tuples in a store are fetched first, and `tuples` set to their folder";
         Problem::early(format!("there are no tuples in {}", place.display()), error, next)
     })?;
+    let state = console.state()?;
+    let history = match (state.backfill_started, state.backfill_complete) {
+        (_, Some(complete)) => complete.as_millisecond(),
+        (Some(_), None) => i64::MAX,
+        // Nothing but the replay brings documents.
+        (None, None) => 0,
+    };
     let (mut traffic, mut repeats, mut unreadable) = (Traffic::new(FIRST), 0, 0);
     let (mut seen, hasher) = (HashSet::new(), RandomState::new());
     for tuple in &mut tuples {
@@ -79,10 +86,19 @@ pub(crate) fn compared(console: &Console) -> Result<Compared, Problem> {
             path,
             source: answer(&tuple["sourceResponse"]),
             target: tuple["targetResponses"].as_array().and_then(|all| answer(all.last()?)),
+            apart: apart(&tuple["godwit"], history),
         });
     }
     unreadable += tuples.torn_files();
     Ok(Compared { report: traffic.report(), repeats, unreadable })
+}
+
+/// `history`: since when the target has all of it, in milliseconds since 1970.
+fn apart(godwit: &Value, history: i64) -> Option<Apart> {
+    if godwit["answered_at_ms"].as_i64().is_some_and(|at| at < history) {
+        return Some(Apart::BeforeHistory);
+    }
+    (godwit["ahead"] == true).then_some(Apart::Ahead)
 }
 
 fn answer(response: &Value) -> Option<Answer<'_>> {
@@ -136,8 +152,13 @@ impl fmt::Display for Compared {
         }
         write!(
             f,
-            "{} reads differ; {} repeats, {} unreadable",
-            self.report.differing_reads, self.repeats, self.unreadable
+            "{} reads differ; {} were not compared, as the target didn't have the history yet, {} as it was ahead; \
+             {} repeats, {} unreadable",
+            self.report.differing_reads,
+            self.report.before_history,
+            self.report.ahead,
+            self.repeats,
+            self.unreadable
         )
     }
 }

@@ -31,6 +31,17 @@ pub struct Pair<'a> {
     pub source: Option<Answer<'a>>,
     /// `None`: nothing was sent, or nobody answered.
     pub target: Option<Answer<'a>>,
+    /// A read that the two sides could not but answer differently.
+    pub apart: Option<Apart>,
+}
+
+/// Why it says nothing that the answers to a read differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// The target was asked before it had the history.
+    BeforeHistory,
+    /// The target had documents already that the source didn't have yet.
+    Ahead,
 }
 
 /// One side's answer.
@@ -77,7 +88,11 @@ pub struct Report {
     pub hits: HitsReport,
     /// Of bulks that both sides answered.
     pub items: ItemsReport,
-    /// Reads whose status differs, searches whose hits do.
+    /// Searches that were not compared: the target didn't have the history yet.
+    pub before_history: u64,
+    /// Searches that were not compared: the target was ahead of the source.
+    pub ahead: u64,
+    /// Of the others, those whose status differs, or whose hits do.
     pub differing_reads: u64,
     pub examples: Vec<Example>,
 }
@@ -100,6 +115,8 @@ pub struct Traffic {
     classes: BTreeMap<String, Class>,
     hits: Hits,
     items: items::Items,
+    before_history: u64,
+    ahead: u64,
     differing_reads: u64,
     examples: Vec<Example>,
 }
@@ -115,6 +132,8 @@ impl Traffic {
             classes: BTreeMap::new(),
             hits: Hits::new(first),
             items: items::Items::default(),
+            before_history: 0,
+            ahead: 0,
             differing_reads: 0,
             examples: Vec::new(),
         }
@@ -136,20 +155,22 @@ impl Traffic {
         class.target.add(target.millis);
         let same = source.status == target.status;
         class.same_status += u64::from(same);
-        match pair.class {
-            "search" if !same => {
+        match (pair.class, pair.apart) {
+            ("search", Some(Apart::BeforeHistory)) => self.before_history += 1,
+            ("search", Some(Apart::Ahead)) => self.ahead += 1,
+            ("search", None) if !same => {
                 let what =
                     format!("{} on the source, {} on the target", source.status, target.status);
                 self.differ(pair, what);
             }
-            "search" => {
+            ("search", None) => {
                 if let (Some(left), Some(right)) = (source.body, target.body)
                     && let Some(what) = self.hits.add(left, right)
                 {
                     self.differ(pair, what);
                 }
             }
-            "bulk" => {
+            ("bulk", _) => {
                 if let (Some(left), Some(right)) = (source.body, target.body) {
                     self.items.add(left, right);
                 }
@@ -182,6 +203,8 @@ impl Traffic {
             classes: self.classes.into_iter().map(class).collect(),
             hits: self.hits.report(),
             items: self.items.report(),
+            before_history: self.before_history,
+            ahead: self.ahead,
             differing_reads: self.differing_reads,
             examples: self.examples,
         }
@@ -210,15 +233,21 @@ mod tests {
             path: "/i/_search",
             source,
             target,
+            apart: None,
         };
         traffic.add(pair(answer(200, 4, &found), answer(200, 6, &found)));
         traffic.add(pair(answer(200, 4, &found), answer(200, 60, &other)));
         traffic.add(pair(answer(200, 4, &found), answer(404, 1, &other)));
         traffic.add(pair(answer(200, 4, &found), None));
+        for apart in [Apart::BeforeHistory, Apart::Ahead] {
+            let pair = pair(answer(200, 4, &found), answer(200, 6, &other));
+            traffic.add(Pair { apart: Some(apart), ..pair });
+        }
         let report = traffic.report();
-        assert_eq!((report.requests, report.pairs, report.not_sent), (4, 3, 1));
+        assert_eq!((report.requests, report.pairs, report.not_sent), (6, 5, 1));
         assert_eq!(report.statuses["200 → 404"], 1);
-        assert_eq!((report.classes["search"].pairs, report.classes["search"].same_status), (3, 2));
+        assert_eq!((report.classes["search"].pairs, report.classes["search"].same_status), (5, 4));
+        assert_eq!((report.before_history, report.ahead), (1, 1));
         assert_eq!(report.classes["search"].target_ms.max, 60);
         assert_eq!(
             (report.hits.searches, report.hits.same_total, report.hits.same_hits),

@@ -48,6 +48,14 @@ pub(super) fn page(name: &str, compared: &Compared) -> String {
         "<h2>Searches</h2><p>{} searches were answered by both sides: {} with the same total, {} with the same first {} hits.</p>",
         hits.searches, hits.same_total, hits.same_hits, hits.first
     );
+    if report.before_history + report.ahead > 0 {
+        let _ = write!(
+            out,
+            "<p>Not compared: {} that were replayed before the target had the history, {} that saw documents on the target \
+             before the source had them.</p>",
+            report.before_history, report.ahead
+        );
+    }
     if !report.examples.is_empty() {
         out.push_str("<h2>Reads that differ, the first of them</h2><table><tr><th>exchange<th>request<th>how");
         for example in &report.examples {
@@ -117,7 +125,15 @@ mod tests {
         let answer = |status| Some(Answer { status, millis: 3, body: None });
         let path = "/<script>/_search";
         let (id, class, method) = ("c.1", "search", "GET");
-        traffic.add(Pair { id, class, method, path, source: answer(200), target: answer(500) });
+        traffic.add(Pair {
+            id,
+            class,
+            method,
+            path,
+            source: answer(200),
+            target: answer(500),
+            apart: None,
+        });
         let page = page("move", &Compared { report: traffic.report(), repeats: 0, unreadable: 0 });
         assert!(!page.contains("<script>") && page.contains("/&lt;script&gt;/_search"));
         assert!(page.contains("200 → 500") && page.ends_with("</html>\n"));
