@@ -77,6 +77,12 @@ impl Cities {
         Self(Arc::new(self.0.iter().take(count).cloned().collect()))
     }
 
+    /// `count` of them, counted round and round where there are fewer.
+    #[must_use]
+    pub fn repeated(&self, count: usize) -> Self {
+        Self(Arc::new(self.0.iter().cycle().take(count).cloned().collect()))
+    }
+
     /// City `number`, counted round and round.
     #[must_use]
     pub fn get(&self, number: usize) -> &City {

@@ -14,9 +14,12 @@ struct Flags {
     /// Where the capture is kept between proxy and replayer.
     #[arg(long, value_enum, default_value = "file")]
     journal: JournalKind,
-    /// Load only so many documents of the data set.
+    /// Load so many documents; all of the data set when not given.
     #[arg(long, value_name = "N")]
     documents: Option<usize>,
+    /// What the clients write during the migration, documents a second
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    writes: u32,
     /// Leave the folder with the journal, the tuples and the logs.
     #[arg(long)]
     keep: bool,
@@ -33,9 +36,9 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
         }
     };
-    let Flags { journal, documents, keep, report } = flags;
+    let Flags { journal, documents, writes, keep, report } = flags;
     let report = std::path::absolute(&report).unwrap_or(report);
-    let settings = DemoSettings { journal, documents, keep, report };
+    let settings = DemoSettings { journal, documents, writes: writes.into(), keep, report };
     let outcome = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(Box::pin(demo(&settings))));

@@ -23,11 +23,9 @@ use crate::table;
 /// Clients that fill the source.
 const FILLING: usize = 16;
 /// Clients that write and read during the migration.
-const CLIENTS: usize = 4;
+const CLIENTS: usize = 8;
 /// Cities that each round of theirs writes about.
-const ROUND: usize = 400;
-/// Between two rounds: as clients do, some hundred writes a second, not all that a machine can take.
-const PAUSE: Duration = Duration::from_millis(500);
+const ROUND: usize = 800;
 const SEED: u64 = 20_261_123;
 /// So many differing ids are printed.
 const SHOWN: usize = 50;
@@ -43,8 +41,10 @@ pub enum JournalKind {
 #[derive(Debug)]
 pub struct DemoSettings {
     pub journal: JournalKind,
-    /// Cities to load; all when `None`.
+    /// Cities to load; all when `None`. Of more than there are, some are loaded again under other ids.
     pub documents: Option<usize>,
+    /// What the clients write during the migration, documents a second.
+    pub writes: f64,
     /// Leave the folder with journal, tuples and logs.
     pub keep: bool,
     /// Where the report goes.
@@ -76,7 +76,7 @@ async fn stages(settings: &DemoSettings, folder: &Path) -> anyhow::Result<bool> 
     let began = Instant::now();
     let mut cities = Cities::load().await?;
     if let Some(documents) = settings.documents {
-        cities = cities.first(documents.max(FILLING).max(ROUND));
+        cities = cities.repeated(documents.max(FILLING).max(ROUND));
     }
     let servers = boot(settings.journal).await?;
     let (source, target) = (servers.source.url(), servers.target.url());
@@ -87,17 +87,18 @@ async fn stages(settings: &DemoSettings, folder: &Path) -> anyhow::Result<bool> 
     migration.step(&["setup", "check"]).await?;
     migration.begin().await?;
     say(&format!("{CLIENTS} clients write and read through the proxy {}", migration.proxy()));
-    let clients = Clients::begin(&migration.proxy(), &cities, ledger);
+    let clients = Clients::begin(&migration.proxy(), &cities, ledger, settings.writes);
 
     let ran = migration.step(&["run"]).await;
     say("the cut-over: clients stop, and the verdict is asked for once more");
-    let (ledger, mut figures) = clients.end().await?;
+    let (ledger, mut figures, written) = clients.end().await?;
     ran?;
     let last_write = Instant::now();
     migration.step(&["cutover", "check"]).await?;
     say(&format!("verdict {:.1} s after the last write", last_write.elapsed().as_secs_f64()));
+    say(&format!("the clients wrote {written:.0} documents a second"));
     let report = settings.report.display().to_string();
-    // What was searched for on a target that was still being filled had other answers there.
+    // Searches that race with writes may differ: that is said, and no reason to fail.
     migration.ask(&["compare", "report", "--html", &report]).await?;
     migration.end().await?;
     migration.step(&["journal", "audit"]).await?;
@@ -168,14 +169,18 @@ async fn fill(source: &str, cities: &Cities) -> anyhow::Result<(Ledger, Figures)
     Ok((ledger, stats.figures))
 }
 
+/// What clients were promised, how long their requests took, and the documents a second that they wrote.
+type Written = (Ledger, Figures, f64);
+
 /// Clients that go on until they are told to end.
 struct Clients {
     done: Arc<AtomicBool>,
-    task: JoinHandle<anyhow::Result<(Ledger, Figures)>>,
+    task: JoinHandle<anyhow::Result<Written>>,
 }
 
 impl Clients {
-    fn begin(proxy: &str, cities: &Cities, mut ledger: Ledger) -> Self {
+    /// `rate`: documents a second, as clients do, and not all that a machine can take.
+    fn begin(proxy: &str, cities: &Cities, ledger: Ledger, rate: f64) -> Self {
         let settings = LoadSettings {
             url: proxy.to_owned(),
             mix: Mix::Updates,
@@ -186,28 +191,35 @@ impl Clients {
             progress: ProgressBar::hidden(),
         };
         let done = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn({
-            let done = Arc::clone(&done);
-            async move {
-                let (mut figures, mut round) = (Figures::default(), 0);
-                while !done.load(Ordering::Relaxed) {
-                    round += 1;
-                    let settings = LoadSettings { seed: SEED + round, ..settings.clone() };
-                    let (kept, stats) = run(&settings, ledger).await.context("a client")?;
-                    ledger = kept;
-                    figures.add(&stats.figures);
-                    tokio::time::sleep(PAUSE).await;
-                }
-                anyhow::Ok((ledger, figures))
-            }
-        });
+        let task = tokio::spawn(rounds(settings, ledger, rate, Arc::clone(&done)));
         Self { done, task }
     }
 
-    async fn end(self) -> anyhow::Result<(Ledger, Figures)> {
+    async fn end(self) -> anyhow::Result<Written> {
         self.done.store(true, Ordering::Relaxed);
         self.task.await.context("a client panicked")?
     }
+}
+
+async fn rounds(
+    mut settings: LoadSettings,
+    mut ledger: Ledger,
+    rate: f64,
+    done: Arc<AtomicBool>,
+) -> anyhow::Result<Written> {
+    let mut figures = Figures::default();
+    let (began, before) = (Instant::now(), ledger.acknowledged);
+    let mut written = 0.0;
+    while !done.load(Ordering::Relaxed) {
+        settings.seed += 1;
+        let (kept, stats) = run(&settings, ledger).await.context("a client")?;
+        ledger = kept;
+        figures.add(&stats.figures);
+        written = (ledger.acknowledged - before) as f64;
+        let due = Duration::from_secs_f64(written / rate);
+        tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
+    }
+    Ok((ledger, figures, written / began.elapsed().as_secs_f64()))
 }
 
 /// Prints what differs and the last line.
