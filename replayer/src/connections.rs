@@ -59,6 +59,8 @@ struct Connection {
     node: Arc<str>,
     /// A record before this one was lost: what it belonged to can't be told.
     after_gap: bool,
+    /// Its client sends requests before it has the answers to those before.
+    pipelines: bool,
     /// The number of the request that was replayed last.
     replayed: Option<u64>,
 }
@@ -193,18 +195,19 @@ impl Connections {
         let prior = u64::from(record.prior_requests);
         let stream = match &mut connection.stream {
             Some(stream) => stream,
-            None => connection.stream.insert(Box::new(Stream::new(
-                Arc::clone(name),
-                prior,
-                match (record.unterminated_read, connection.after_gap) {
+            None => {
+                let start = match (record.unterminated_read, connection.after_gap) {
                     (true, _) => Start::Inside,
                     (false, true) => Start::BehindGap,
                     (false, false) => Start::Between,
-                },
-                self.body_limit,
-            ))),
+                };
+                let mut stream = Stream::new(Arc::clone(name), prior, start, self.body_limit);
+                if connection.after_gap {
+                    stream.is_behind_gap(connection.pipelines);
+                }
+                connection.stream.insert(Box::new(stream))
+            }
         };
-        connection.after_gap = false;
         if *connection.node != record.node {
             connection.node = Arc::from(record.node.as_str());
         }
@@ -265,10 +268,10 @@ impl Connections {
                     let gap = Gap { connection: name.to_string(), first, last };
                     outside.events.push(Event::Gap { gap, at, place });
                 }
-                if let Some(stream) = &mut connection.stream {
+                if let Some(mut stream) = connection.stream.take() {
                     stream.close(connection.last_heard, outside);
+                    connection.pipelines |= stream.pipelines();
                 }
-                connection.stream = None;
                 self.feed_waiting(&name, outside);
             }
         }
@@ -294,6 +297,7 @@ impl Connection {
             partition: 0,
             node: Arc::from(""),
             after_gap: false,
+            pipelines: false,
             replayed: None,
         }
     }

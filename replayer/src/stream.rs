@@ -56,6 +56,10 @@ pub(crate) struct Stream {
     open: VecDeque<Box<Open>>,
     /// The answer to the next request may be another's.
     distrusts: bool,
+    /// Records before the first were lost.
+    behind_gap: bool,
+    /// A request came before the one before it had its answer.
+    pipelines: bool,
     next_number: u64,
     /// Bytes that came after a request which may be answered 101.
     held: Vec<(Nanos, Bytes, Place)>,
@@ -129,9 +133,23 @@ impl Stream {
             state: if inside { State::InsideUnknown } else { State::Live },
             open: VecDeque::new(),
             distrusts: start == Start::BehindGap,
+            behind_gap: false,
+            pipelines: false,
             next_number: prior_requests.saturating_add(u64::from(inside)),
             held: Vec::new(),
         }
+    }
+
+    /// Records were lost before the first. Who sends requests one by one has had the answers to all that are lost; of a client
+    /// that `pipelines` nobody knows how many are still to come, so none is taken for the answer to anything.
+    pub(crate) fn is_behind_gap(&mut self, pipelines: bool) {
+        self.behind_gap = true;
+        self.pipelines = pipelines;
+    }
+
+    /// Whether a request came before the one before it had its answer.
+    pub(crate) fn pipelines(&self) -> bool {
+        self.pipelines
     }
 
     /// Whether nothing is open.
@@ -205,6 +223,11 @@ impl Stream {
     fn begin(&mut self, at: Nanos, place: Place, outside: &mut Outside<'_>) {
         let key = outside.key();
         let mut claims = Claims::default();
+        self.pipelines |= self.open.iter().any(|open| open.answered.is_none());
+        if self.behind_gap && self.pipelines {
+            self.open.iter_mut().for_each(|open| open.distrusted = true);
+            self.distrusts = true;
+        }
         // Behind a request that has no answer yet: whoever reads this one again must read that one too,
         // or would take its answer for this one's.
         if let Some(anchor) = self.open.front().and_then(|oldest| oldest.claims.first()) {

@@ -111,6 +111,23 @@ fn the_first_answer_behind_a_gap_proves_nothing() {
 }
 
 #[test]
+fn behind_a_gap_no_answer_to_who_pipelines_proves_anything() {
+    let mut reader = Reader::new(2);
+    reader.take(record(1, vec![get("a"), get("b"), ok(), ok()], false));
+    reader.take(record(3, vec![get("c"), ok()], false));
+    reader.take(record(4, vec![get("d"), ok()], false));
+    reader.take(record(5, vec![get("e"), ok()], false));
+    assert_eq!(reader.paths, ["/a", "/b", "/c?", "/d?", "/e?"]);
+    // Seen only behind it.
+    let mut reader = Reader::new(2);
+    reader.take(record(1, vec![get("a"), ok()], false));
+    reader.take(record(3, vec![get("c"), ok(), get("d"), ok()], false));
+    reader.take(record(4, vec![get("e"), get("f"), ok(), ok()], false));
+    reader.take(record(5, vec![get("g"), ok()], false));
+    assert_eq!(reader.paths, ["/a", "/c?", "/d", "/e?", "/f?", "/g?"]);
+}
+
+#[test]
 fn a_record_that_came_early_is_not_committed_before_its_turn() {
     let mut reader = Reader::new(100);
     reader.take(record(1, vec![get("a"), ok()], false));
