@@ -8,6 +8,7 @@
 mod simulated;
 
 use simulated::replay::{Mistakes, run};
+use simulated::shrink::told;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
@@ -22,7 +23,9 @@ fn a_million_histories_end_equal() {
         std::thread::spawn(move || {
             for seed in (first..first + histories).skip(half).step_by(2) {
                 let ended = run(seed, Mistakes::default());
-                ended.unwrap_or_else(|difference| panic!("seed {seed}: {difference}"));
+                ended.unwrap_or_else(|difference| {
+                    panic!("{}", told(seed, &difference, Mistakes::default()))
+                });
             }
         })
     });

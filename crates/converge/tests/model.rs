@@ -4,12 +4,14 @@
 //! seed.
 
 #![allow(unreachable_pub)] // one test binary of several files
+#![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
 mod simulated;
 
 use std::collections::BTreeMap;
 
-use simulated::replay::{Mistakes, Tally, run};
+use simulated::replay::{Mistakes, Tally, run, run_some};
+use simulated::shrink::{shrink, told};
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
@@ -27,8 +29,9 @@ fn the_target_ends_equal() {
         std::thread::spawn(move || {
             let mut all = Tally::default();
             for seed in seeds {
-                let tally = run(seed, Mistakes::default())
-                    .unwrap_or_else(|difference| unreachable!("seed {seed}: {difference}"));
+                let tally = run(seed, Mistakes::default()).unwrap_or_else(|difference| {
+                    panic!("{}", told(seed, &difference, Mistakes::default()))
+                });
                 all.operations += tally.operations;
                 all.overlaps += tally.overlaps;
                 all.controls += tally.controls;
@@ -77,6 +80,18 @@ fn is_noticed(first: u64, mistakes: Mistakes) {
     let noticed = (first..20_000).find(|seed| run(*seed, mistakes).is_err());
     println!("{mistakes:?} noticed with seed {noticed:?}");
     assert!(noticed.is_some(), "{mistakes:?}");
+}
+
+#[test]
+fn a_failing_history_shrinks_to_what_it_takes() {
+    let mistakes = Mistakes { drops_doubts: true, ..Mistakes::default() };
+    let seed = (1..1_000).find(|seed| run(*seed, mistakes).is_err()).unwrap();
+    let shrunk = shrink(seed, mistakes).unwrap();
+    // A doubt, and perhaps what made the document that it is about.
+    assert!((1..=2).contains(&shrunk.numbers.len()), "{shrunk:?}");
+    run_some(seed, &shrunk.numbers, shrunk.interleaving, mistakes).unwrap_err();
+    run_some(seed, &shrunk.numbers, shrunk.interleaving, Mistakes::default()).unwrap();
+    println!("{}", told(seed, &shrunk.difference, mistakes));
 }
 
 #[test]

@@ -118,6 +118,17 @@ impl History {
         Self { captured, events: events.into_iter().peekable() }
     }
 
+    /// Without the others.
+    pub fn only(self, numbers: &[usize]) -> Self {
+        let place = |number: usize| numbers.iter().position(|kept| *kept == number);
+        let events: Vec<_> = self
+            .events
+            .filter_map(|(time, number, action)| Some((time, place(number)?, action)))
+            .collect();
+        let captured = numbers.iter().map(|number| self.captured[*number].clone()).collect();
+        Self { captured, events: events.into_iter().peekable() }
+    }
+
     /// Lets the source execute what it executes until a time.
     pub fn run_until(&mut self, now: u64, source: &mut Source, rng: &mut StdRng) {
         while let Some((time, number, place)) = self.events.next_if(|(time, ..)| *time <= now) {

@@ -4,8 +4,10 @@
 //! too. Everything comes from one seed.
 
 pub mod history;
+pub mod mistakes;
 pub mod replay;
 pub mod resolve;
+pub mod shrink;
 pub mod source;
 pub mod target;
 

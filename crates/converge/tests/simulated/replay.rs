@@ -13,33 +13,11 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use super::history::{History, SKEW};
+pub use super::mistakes::{Mistakes, Tally};
 use super::one_in;
 use super::resolve::{self, Before, Swept};
 use super::source::Source;
 use super::target::TargetCluster;
-
-/// What a replayer may get wrong; the simulation must notice each.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Mistakes {
-    pub drops_doubts: bool,
-    pub reads_doubts_early: bool,
-    pub ignores_overlaps: bool,
-    pub reads_the_source_first: bool,
-    pub reads_at_once: bool,
-    pub keeps_sweep_marks: bool,
-    pub forgets_deletes: bool,
-    pub ignores_uncertain_deletions: bool,
-}
-
-/// What a history was made of, to see that it has everything in it.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    pub operations: usize,
-    pub doubts: BTreeMap<&'static str, usize>,
-    pub overlaps: usize,
-    pub controls: usize,
-    pub readings: usize,
-}
 
 /// Something that is under way on the target.
 enum Task {
@@ -100,7 +78,29 @@ struct Replay {
 pub fn run(seed: u64, mistakes: Mistakes) -> Result<Tally, String> {
     let rng = &mut StdRng::seed_from_u64(seed);
     let recent = one_in(rng, 2);
-    let mut history = History::plan(rng, recent);
+    let history = History::plan(rng, recent);
+    interleave(history, recent, mistakes, rng)
+}
+
+/// The same with some exchanges of it, by their numbers, which a seed of its own interleaves.
+pub fn run_some(
+    seed: u64,
+    numbers: &[usize],
+    interleaving: u64,
+    mistakes: Mistakes,
+) -> Result<Tally, String> {
+    let rng = &mut StdRng::seed_from_u64(seed);
+    let recent = one_in(rng, 2);
+    let history = History::plan(rng, recent).only(numbers);
+    interleave(history, recent, mistakes, &mut StdRng::seed_from_u64(interleaving))
+}
+
+fn interleave(
+    mut history: History,
+    recent: bool,
+    mistakes: Mistakes,
+    rng: &mut StdRng,
+) -> Result<Tally, String> {
     let mut source = Source::default();
     let mut replay = Replay::new(mistakes, recent);
     replay.reads_slowly = one_in(rng, 2);
