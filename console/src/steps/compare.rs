@@ -138,10 +138,10 @@ impl fmt::Display for Compared {
         )?;
         writeln!(
             f,
-            "bulks      {}: items {}; {} of another length",
+            "bulks      {}: items {}; {} not sent in them",
             items.bulks,
             list(&items.statuses),
-            items.other_length
+            items.not_sent
         )?;
         for example in &self.report.examples {
             writeln!(

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use hits::{Hits, HitsReport};
-pub use items::{ItemsReport, item_statuses};
+pub use items::ItemsReport;
 pub use latency::{Latencies, Percentiles};
 
 /// Examples of what differs that are kept of each kind.
