@@ -1,4 +1,4 @@
-"""A real Kafka from the testbed, and the one request to it that the testbed has no command for."""
+"""A real Kafka from the testbed, and the requests to it that the testbed has no command for."""
 
 import socket
 import struct
@@ -7,7 +7,7 @@ import time
 from machine import SERVERS
 from processes import Process, free_port
 
-DELETE_TOPICS, METADATA = (20, 1), (3, 5)
+CREATE_TOPICS, DELETE_TOPICS, METADATA = (19, 2), (20, 1), (3, 5)
 UNKNOWN_TOPIC = 3
 
 
@@ -42,6 +42,16 @@ class Kafka:
             except FileNotFoundError:
                 pass
         return size
+
+    def create(self, topic, partitions):
+        name = topic.encode()
+        # One topic of one replica, placed and configured by the broker; a timeout; not only checked.
+        body = struct.pack(">ih", 1, len(name)) + name + struct.pack(">ihiii?", partitions, 1, 0, 0, 10_000, False)
+        answer = self.ask(CREATE_TOPICS, body)
+        # correlation, throttle time, one topic: its name, an error code, a message
+        (error,) = struct.unpack_from(">h", answer, 14 + len(name))
+        if error:
+            raise OSError(f"Kafka did not create {topic}: error {error}")
 
     def delete(self, topic):
         """Returns when the files are gone or going."""

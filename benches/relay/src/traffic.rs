@@ -9,7 +9,7 @@ use testbed::Traffic;
 /// What traffic is wished for.
 #[derive(Args)]
 pub(crate) struct Wanted {
-    /// Where to, file:///FOLDER.
+    /// Where to, file:///FOLDER or kafka://HOST:PORT/TOPIC.
     #[arg(long)]
     journal: journal::JournalUrl,
     #[arg(long, value_enum, default_value_t = Kind::Document)]

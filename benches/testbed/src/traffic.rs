@@ -29,7 +29,7 @@ struct Connection {
 }
 
 impl Traffic {
-    /// Begins a journal, `file:///FOLDER`.
+    /// Begins a journal, `file:///FOLDER` or a topic that is there.
     ///
     /// # Errors
     /// When it can't be written.
@@ -97,9 +97,12 @@ impl Traffic {
     pub async fn heartbeat(&mut self, at: u64) -> anyhow::Result<()> {
         self.beats += 1;
         let beat = Heartbeat { clock: at, oldest_unjournaled: at, ..Heartbeat::default() };
-        let lane = self.appender.lane_in(0, NODE);
         let record = Bytes::copy_from_slice(&heartbeat(NODE, &beat));
-        append(&self.appender, &lane, self.beats, record).await
+        for partition in 0..self.appender.partitions() {
+            let lane = self.appender.lane_in(partition, NODE);
+            append(&self.appender, &lane, self.beats, record.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Ends every connection, and the journal.
