@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     captured::Captured,
+    chosen::NOT_CHOSEN,
     context::Context,
     exchange::{BY_RULE, Deed},
     indices::{IndexError, Prepared},
@@ -116,6 +117,9 @@ async fn act(
 ) -> Result<Done, ClusterError> {
     let (version, method) = (context.source_version, &captured.request.method_bytes);
     let as_it_was = |body| message::as_captured(version, method, exchange, path, body);
+    if is_left_out(context, control) {
+        return Ok(Done::Needless(NOT_CHOSEN));
+    }
     let request = match control.kind {
         ControlKind::CreateIndex => {
             let Some(index) = &control.created else { return Ok(Done::Needless("no index named")) };
@@ -207,6 +211,24 @@ async fn act(
     })
 }
 
+/// Whether nothing is replayed of what a control request is about. What a deletion of indices means there its note says.
+fn is_left_out(context: &Context, control: &Control) -> bool {
+    let chosen = &context.settings.indices;
+    if let Some(made) = &control.created {
+        return !chosen.has(made);
+    }
+    match (control.kind, &control.scope) {
+        (ControlKind::DeleteIndex, _) => false,
+        // No alias has the name of a data stream.
+        (ControlKind::PutDataStream | ControlKind::DeleteDataStream, Scope::Indices(names)) => {
+            names
+                .iter()
+                .all(|name| !name.contains('*') && !chosen.has(name) || name.starts_with(".ds-"))
+        }
+        (_, scope) => context.leaves_out(scope),
+    }
+}
+
 /// Whether the source has deleted an index since that the request was about: then the target never had it, or
 /// has it no more.
 async fn is_gone(context: &Context, control: &Control) -> Result<bool, ClusterError> {
@@ -255,7 +277,7 @@ async fn prepare(context: &Context, scope: &Scope, answered: u64) -> bool {
         }
         match context.indices.prepare(name, answered).await {
             Ok(Prepared::Ready) => {}
-            Ok(Prepared::Superseded | Prepared::Younger) => superseded = true,
+            Ok(Prepared::Superseded | Prepared::Younger | Prepared::NotChosen) => superseded = true,
             Err(error) => {
                 tracing::warn!(index = name, %error, "cannot prepare the index of a control request");
             }

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use crate::{
     captured::Captured,
+    chosen::NOT_CHOSEN,
     context::{Context, RunError},
     controls,
     doubt::Waiting,
@@ -102,6 +103,10 @@ pub(crate) async fn replay(
             Metrics::count(&context.metrics.not_sent, class);
             Deed { notes: json!({"class": class}), ..Deed::default() }
         }
+        What::Converge(Meaning::Read(read)) if context.leaves_out(&read.scope) => {
+            Metrics::count(&context.metrics.not_sent, NOT_CHOSEN);
+            Deed { notes: json!({"class": NOT_CHOSEN}), ..Deed::default() }
+        }
         What::Converge(Meaning::Doubt(doubts)) => Deed { doubts, ..Deed::default() },
         What::Converge(Meaning::Read(kind)) => read(context, &captured, &exchange, &kind).await?,
         What::Converge(Meaning::Control(control)) => {
@@ -115,6 +120,10 @@ pub(crate) async fn replay(
             self::write(context, &captured, &exchange, &write).await?
         }
     };
+    let doubts = deed.doubts.len();
+    deed.doubts.retain(|doubt| !context.leaves_out_doubt(doubt));
+    let left_out = (doubts - deed.doubts.len()) as u64;
+    context.metrics.left_out(left_out);
     if let Some(sent_at) = deed.answers.sent_at() {
         let class = endpoint_class(&captured.request.method_bytes, &captured.request.target);
         let source = captured.response_time();
@@ -140,6 +149,7 @@ async fn write(
         operations::apply(context, write, captured.ended, Occasion::Captured(exchange)).await?;
     context.metrics.operations.with_label_values(&["journal"]).inc_by(applied.done);
     context.metrics.nothing.with_label_values(&["superseded"]).inc_by(applied.superseded);
+    context.metrics.left_out(applied.left_out);
     for item in &write.items {
         if let Item::Nothing(reason) = item {
             Metrics::count(&context.metrics.nothing, reason.as_str());

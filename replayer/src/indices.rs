@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use transform::{Origin, Version};
 
-use crate::{metrics::Metrics, source::Source};
+use crate::{chosen::Chosen, metrics::Metrics, source::Source};
 
 #[derive(Debug)]
 pub(crate) struct Indices {
@@ -35,6 +35,7 @@ pub(crate) struct Indices {
     replaced: Mutex<HashSet<String>>,
     /// The source's, before Elasticsearch 7: an index may have several types.
     typed: Option<Version>,
+    chosen: Chosen,
 }
 
 /// What is known of an index that was made sure of.
@@ -70,6 +71,8 @@ pub(crate) enum Prepared {
     Superseded,
     /// The index on the source is a younger one of the same name: only the source knows what is in it.
     Younger,
+    /// It isn't replayed.
+    NotChosen,
 }
 
 /// Why an index can't be made sure of.
@@ -85,7 +88,7 @@ pub(crate) enum IndexError {
     )]
     Mapping { index: String, reason: String },
     #[error(
-        "index `{index}` has several types ({}), which no target has: leave it out of the replay, stop its writes, and let \
+        "index `{index}` has several types ({}), which no target has: leave it out of the replay (`--index`), stop its writes, and let \
          `backfill` split it into an index for each type", types.join(", ")
     )]
     SeveralTypes { index: String, types: Vec<String> },
@@ -108,6 +111,7 @@ impl Indices {
             deleted: Mutex::default(),
             replaced: Mutex::default(),
             typed: None,
+            chosen: Chosen::default(),
         };
         for (named, answered) in deletions {
             indices.remember_deletion(named, answered);
@@ -115,8 +119,16 @@ impl Indices {
         indices
     }
 
+    /// Of no other index anything is written.
+    pub(crate) fn only(self, chosen: Chosen) -> Self {
+        Self { chosen, ..self }
+    }
+
     /// Makes sure that `index` can be written to with what the source answered at `answered`.
     pub(crate) async fn prepare(&self, index: &str, answered: u64) -> Result<Prepared, IndexError> {
+        if !self.chosen.has(index) {
+            return Ok(Prepared::NotChosen);
+        }
         if self.deleted.lock().after(index) >= answered {
             return Ok(Prepared::Superseded);
         }

@@ -22,6 +22,7 @@
 mod admin;
 mod ahead;
 mod captured;
+mod chosen;
 mod circuit;
 mod command;
 mod connections;
@@ -60,6 +61,7 @@ mod summary;
 mod transform_try;
 
 pub use captured::exchange_of;
+pub use chosen::Chosen;
 pub use command::command;
 pub use context::RunError;
 pub use export::{ExportError, ExportFlags, Exported, export};

@@ -7,6 +7,8 @@ use prometheus::{
     Registry, core::Collector,
 };
 
+use crate::chosen::NOT_CHOSEN;
+
 /// The counters of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -120,6 +122,14 @@ impl Metrics {
             ),
             latency: made.latencies("latency_seconds", "from request to answer"),
             registry: made.0,
+        }
+    }
+
+    /// So many writes were of indices that aren't replayed.
+    pub(crate) fn left_out(&self, writes: u64) {
+        // Who replays all indices isn't told of none.
+        if writes > 0 {
+            self.nothing.with_label_values(&[NOT_CHOSEN]).inc_by(writes);
         }
     }
 

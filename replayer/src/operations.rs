@@ -27,6 +27,8 @@ pub(crate) struct Applied {
     pub(crate) done: u64,
     /// Their index was deleted since.
     pub(crate) superseded: u64,
+    /// Their index isn't replayed.
+    pub(crate) left_out: u64,
     /// Only the source can tell.
     pub(crate) doubts: Vec<Doubt>,
     /// The target refuses them for good: which, and why.
@@ -175,7 +177,7 @@ impl Round {
                 context.indices.forget(index);
                 match settle(context.indices.prepare(index, self.answered).await)? {
                     Ok(Prepared::Ready) => Next::Again,
-                    Ok(Prepared::Superseded | Prepared::Younger) => Next::Superseded,
+                    Ok(_) => Next::Superseded,
                     Err(why) => Next::Failed(why),
                 }
             }
@@ -219,6 +221,7 @@ async fn admitted(
         match prepared.get(index) {
             Some(Ok(Prepared::Ready)) => items.push(Item::Operation(operation.clone())),
             Some(Ok(Prepared::Superseded)) | None => applied.superseded += 1,
+            Some(Ok(Prepared::NotChosen)) => applied.left_out += 1,
             Some(Ok(Prepared::Younger)) => applied.doubts.push(Doubt {
                 kind: DoubtKind::ById(operation.address.clone()),
                 reason: DoubtReason::OverlapsDeletion,

@@ -11,6 +11,8 @@ use journal::{JournalUrl, StartFrom};
 use serde::{Deserialize, Serialize};
 use settings::{Size, Span, layered, refuse};
 
+use crate::chosen::Chosen;
+
 pub use settings::BadSettings;
 pub use transforms::{TransformFlags, TransformSettings};
 pub use tuples::{TupleCompression, TupleFlags, TupleLayout, TupleSettings};
@@ -43,6 +45,10 @@ pub struct Flags {
     /// `converge`: send what the journal proves happened; `mirror`: send requests as they were
     #[arg(long, value_name = "HOW")]
     pub mutations: Option<Mutations>,
+    /// Indices and data streams to replay: a name, `pattern*`, or `-pattern*` to leave out; the last that matches counts.
+    /// May be given again; all when not given
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub index: Vec<String>,
     /// Replay so many times faster than it was captured; 0: as fast as the target takes it
     #[arg(long, value_name = "N")]
     pub speedup: Option<f64>,
@@ -194,6 +200,7 @@ pub struct Settings {
     pub tuple_file_bytes: u64,
     pub tuple_file_age: Duration,
     pub mutations: Mutations,
+    pub indices: Chosen,
     pub pace: Pace,
     pub lookahead_bytes: usize,
     pub body_limit: usize,
@@ -235,6 +242,7 @@ impl Settings {
             tuple_file_bytes: 256 << 20,
             tuple_file_age: Duration::from_secs(300),
             mutations: Mutations::Converge,
+            indices: Chosen::default(),
             pace: Pace::Speedup(1.0),
             lookahead_bytes: 256 << 20,
             body_limit: 512 << 20,
@@ -317,6 +325,10 @@ impl Settings {
         settings.source_rate = flags.source_rate;
         settings.admin = flags.admin;
         settings.mutations = flags.mutations.unwrap_or_default();
+        settings.indices = Chosen::parse(&flags.index)?;
+        if settings.mutations == Mutations::Mirror && !settings.indices.is_all() {
+            return Err(refuse("index", &flags.index.join(","), "needs --mutations converge"));
+        }
         settings.output = flags.output.unwrap_or_default();
         let set = |to: &mut usize, size: Option<Size>| {
             if let Some(Size(bytes)) = size {

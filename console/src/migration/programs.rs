@@ -100,6 +100,9 @@ impl Migration {
         if let Some(from) = from {
             keys.insert("from".into(), json!(from));
         }
+        if !self.indices.is_empty() {
+            keys.insert("index".into(), json!(self.indices));
+        }
         if !self.kafka.is_empty() {
             keys.insert("kafka".into(), self.kafka_properties());
         }

@@ -60,7 +60,8 @@ impl<'a> Reading<'a> {
 
     /// The concrete indices behind a name.
     pub(super) async fn behind(&mut self, name: &str) -> Result<Vec<String>, ClusterError> {
-        let indices = self.source.concrete(name).await?;
+        let mut indices = self.source.concrete(name).await?;
+        indices.retain(|index| self.context.settings.indices.has(index));
         self.behind.insert(name.to_owned(), indices.clone());
         Ok(indices)
     }

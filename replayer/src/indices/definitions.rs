@@ -166,7 +166,7 @@ impl Indices {
             let pattern = part.contains('*');
             for (name, definition) in self.target.index_definitions(part).await? {
                 // Behind an alias stands another name: the source can't have meant that.
-                if !named.contains(&name) {
+                if !named.contains(&name) || !self.chosen.has(&name) {
                     continue;
                 }
                 let is_image = Origin::source_uuid_of(&definition.mappings).is_some();

@@ -26,6 +26,7 @@ impl Indices {
         for name in named.names() {
             originals.extend(source.concrete(name).await?);
         }
+        originals.retain(|name| self.chosen.has(name));
         let images = self.deletable(&named).await?;
         for gone in images.keys().filter(|name| !originals.contains(*name)) {
             let definition = self.target.index_definitions(gone).await?.remove(gone);
