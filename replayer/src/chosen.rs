@@ -1,10 +1,9 @@
 //! Which indices are replayed.
 
-use converge::{Doubt, DoubtKind, Scope, Selection};
+use cluster::data_stream_of;
+use converge::Selection;
 
 use settings::{BadSettings, refuse};
-
-use crate::context::Context;
 
 /// Why nothing is sent for an index that isn't among those that were chosen.
 pub(crate) const NOT_CHOSEN: &str = "index not chosen";
@@ -42,52 +41,7 @@ impl Chosen {
     pub fn has(&self, index: &str) -> bool {
         let Some(selection) = &self.0 else { return true };
         selection.contains(index)
-            || data_stream(index).is_some_and(|stream| selection.contains(stream))
-    }
-}
-
-/// The data stream of a backing index, `.ds-NAME-2026.11.28-000001` or `.ds-NAME-000001`.
-fn data_stream(index: &str) -> Option<&str> {
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let (name, generation) = index.strip_prefix(".ds-")?.rsplit_once('-')?;
-    if !digits(generation) {
-        return None;
-    }
-    match name.rsplit_once('-') {
-        Some((stream, day)) if day.len() == 10 && digits(day) => Some(stream),
-        _ => Some(name),
-    }
-}
-
-impl Context {
-    /// Whether a read or a control request names only indices that aren't replayed. What the source never had as an alias is
-    /// an index, perhaps one that is gone.
-    pub(crate) fn leaves_out(&self, scope: &Scope) -> bool {
-        let Scope::Indices(names) = scope else { return false };
-        let is_alias = |name: &str| {
-            let behind = self.source.as_ref().and_then(|source| source.behind(name));
-            behind.is_some_and(|indices| !indices.is_empty())
-        };
-        let out = |name: &String| {
-            !self.settings.indices.has(name) && !name.contains('*') && !is_alias(name)
-        };
-        !names.is_empty() && names.iter().all(out)
-    }
-
-    /// Whether a doubt is certainly about nothing that is replayed: a name that may be an alias is looked up on the source.
-    pub(crate) fn leaves_out_doubt(&self, doubt: &Doubt) -> bool {
-        let out = |name: &str| {
-            let is_index = self.source.as_ref().is_some_and(|source| source.uuid(name).is_some());
-            is_index && !self.settings.indices.has(name)
-        };
-        match &doubt.kind {
-            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => out(&address.index),
-            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => out(index),
-            DoubtKind::Definition { scope: Scope::Indices(names), .. } => {
-                !names.is_empty() && names.iter().all(|name| out(name))
-            }
-            DoubtKind::Definition { scope: Scope::All, .. } | DoubtKind::Named { .. } => false,
-        }
+            || data_stream_of(index).is_some_and(|stream| selection.contains(stream))
     }
 }
 
@@ -116,7 +70,6 @@ mod tests {
         let logs = chosen(&["logs-*"]);
         assert!(logs.has(".ds-logs-web-2026.11.28-000001") && logs.has(".ds-logs-web-000002"));
         assert!(!logs.has(".ds-metrics-web-000002") && !logs.has(".ds-logs-web"));
-        assert_eq!(data_stream(".ds-a-000001"), Some("a"));
     }
 
     #[test]

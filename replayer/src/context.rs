@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cluster::ClusterError;
+use converge::{Doubt, DoubtKind, Scope};
 use deletes::Deletes;
 use telemetry::Shutdown;
 use transform::Version;
@@ -48,6 +49,38 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     pub(crate) transforms: Transforms,
     pub(crate) shutdown: Shutdown,
+}
+
+impl Context {
+    /// Whether a read or a control request names only indices that aren't replayed. What the source never had as an alias is
+    /// an index, perhaps one that is gone.
+    pub(crate) fn leaves_out(&self, scope: &Scope) -> bool {
+        let Scope::Indices(names) = scope else { return false };
+        let is_alias = |name: &str| {
+            let behind = self.source.as_ref().and_then(|source| source.behind(name));
+            behind.is_some_and(|indices| !indices.is_empty())
+        };
+        let out = |name: &String| {
+            !self.settings.indices.has(name) && !name.contains('*') && !is_alias(name)
+        };
+        !names.is_empty() && names.iter().all(out)
+    }
+
+    /// Whether a doubt is certainly about nothing that is replayed: a name that may be an alias is looked up on the source.
+    pub(crate) fn leaves_out_doubt(&self, doubt: &Doubt) -> bool {
+        let out = |name: &str| {
+            let is_index = self.source.as_ref().is_some_and(|source| source.uuid(name).is_some());
+            is_index && !self.settings.indices.has(name)
+        };
+        match &doubt.kind {
+            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => out(&address.index),
+            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => out(index),
+            DoubtKind::Definition { scope: Scope::Indices(names), .. } => {
+                !names.is_empty() && names.iter().all(|name| out(name))
+            }
+            DoubtKind::Definition { scope: Scope::All, .. } | DoubtKind::Named { .. } => false,
+        }
+    }
 }
 
 /// Why a run ended before its end.

@@ -3,7 +3,7 @@
 //! The order among them and against everything else is `converge::order`'s. Here: the note in the ledger before
 //! and after, and what each kind needs to have the same effect on the target.
 
-use cluster::{ClusterError, Repeat, Request};
+use cluster::{ClusterError, Repeat, Request, data_stream_of};
 use converge::{Control, ControlKind, Doubt, DoubtKind, DoubtReason, Exchange, Scope};
 use serde_json::{Map, Value, json};
 
@@ -165,6 +165,9 @@ async fn act(
             let (Some(new), Some(_)) = (&control.created, &control.rolled_from) else {
                 return Ok(Done::Needless("did not roll"));
             };
+            if data_stream_of(new).is_some() {
+                return Ok(Done::Needless("a data stream rolls over by itself"));
+            }
             rollover(exchange, path, new)
         }
         ControlKind::OpenIndex

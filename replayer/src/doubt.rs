@@ -6,6 +6,8 @@
 
 mod named;
 mod reading;
+mod settled;
+mod streams;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -163,7 +163,12 @@ async fn write(
     Ok(Deed {
         notes: json!({"operations": applied.done, "superseded": applied.superseded}),
         doubts: write.doubts().cloned().chain(applied.doubts).collect(),
-        deletes: write.operations().map(|(_, o)| o).filter(|o| o.is_delete()).cloned().collect(),
+        deletes: write
+            .operations()
+            .map(|(_, operation)| operation)
+            .filter(|one| one.is_delete() && context.indices.stream(&one.address.index).is_none())
+            .cloned()
+            .collect(),
         failed,
         sent: applied.sent,
         answers: applied.answers,

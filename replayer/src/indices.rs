@@ -7,6 +7,7 @@
 
 mod definitions;
 mod reconcile;
+mod streams;
 mod types;
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use cluster::{Cluster, ClusterError, IndexDefinition};
+use cluster::{Cluster, ClusterError, IndexDefinition, data_stream_of};
 use converge::Selection;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -54,6 +55,8 @@ struct Ready {
     asked: u64,
     /// Its one type, where there may be others.
     doc_type: Option<String>,
+    /// The data stream that it is of: its documents go into the target's stream of that name.
+    stream: Option<Arc<str>>,
 }
 
 /// What was deleted, and when the source had answered that.
@@ -92,6 +95,11 @@ pub(crate) enum IndexError {
          `backfill` split it into an index for each type", types.join(", ")
     )]
     SeveralTypes { index: String, types: Vec<String> },
+    #[error(
+        "the target has no data stream `{stream}`, which index `{index}` is of, and can't make it: {status}: {body}; migrate its \
+         index template first"
+    )]
+    DataStream { index: String, stream: String, status: u16, body: String },
 }
 
 impl Indices {
@@ -163,8 +171,11 @@ impl Indices {
         ready.get(index)?.get().map(|known| known.image.clone()).filter(|image| !image.is_empty())
     }
 
-    /// The UUID of the target's index, as it is now.
+    /// The UUID of the target's index, as it is now; of a data stream its name.
     pub(crate) async fn image(&self, index: &str) -> Result<Option<String>, ClusterError> {
+        if let Some(stream) = self.stream(index) {
+            return Ok(Some(stream.to_string()));
+        }
         let found = self.target.index_definitions(index).await?.remove(index);
         Ok(found.and_then(|found| found.uuid().map(str::to_owned)))
     }
@@ -172,8 +183,9 @@ impl Indices {
     /// The target's indices that this run made sure of.
     fn written(&self) -> Vec<String> {
         let ready = self.ready.lock();
-        let there =
-            ready.iter().filter(|(_, cell)| cell.get().is_some_and(|known| known.on_target));
+        let there = ready.iter().filter(|(_, cell)| {
+            cell.get().is_some_and(|known| known.on_target && known.stream.is_none())
+        });
         there.map(|(name, _)| name.clone()).collect()
     }
 
@@ -217,6 +229,9 @@ impl Indices {
     async fn make_sure(&self, index: &str, answered: u64) -> Result<Ready, IndexError> {
         let found = self.target.index_definitions(index).await?.remove(index);
         let Some(source) = &self.source else {
+            if let Some(stream) = data_stream_of(index) {
+                return self.make_stream(index, stream, Ready::default()).await;
+            }
             if found.is_none() {
                 let origin = Origin::of_journal(answered);
                 self.create(index, &serde_json::Map::new(), &origin, "assumed").await?;
@@ -228,15 +243,28 @@ impl Indices {
         let Some(original) = source.cluster.index_definitions(index).await?.remove(index) else {
             return Ok(Ready { look, asked, ..Ready::default() });
         };
-        let doc_type = self.one_type(index, &original)?;
         let uuid = original.uuid().unwrap_or_default().to_owned();
         let created = creation(&original);
+        if let Some(stream) = original.data_stream.as_deref().or_else(|| data_stream_of(index)) {
+            let known = Ready { uuid: Some(uuid), created, look, asked, ..Ready::default() };
+            return self.make_stream(index, stream, known).await;
+        }
+        let doc_type = self.one_type(index, &original)?;
         match found {
             None => self.create_from(index, &original, &uuid).await?,
             Some(found) => self.adopt(index, &original, &uuid, created, &found).await?,
         }
         let image = self.image(index).await?.unwrap_or_default();
-        Ok(Ready { uuid: Some(uuid), on_target: true, image, created, look, asked, doc_type })
+        Ok(Ready {
+            uuid: Some(uuid),
+            on_target: true,
+            image,
+            created,
+            look,
+            asked,
+            doc_type,
+            stream: None,
+        })
     }
 
     /// An index of that name is on the target: ours, an older one's image, or somebody else's.

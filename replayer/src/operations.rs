@@ -219,6 +219,12 @@ async fn admitted(
             prepared.insert(index, settle(context.indices.prepare(index, answered).await)?);
         }
         match prepared.get(index) {
+            Some(Ok(Prepared::Ready)) if context.indices.stream(index).is_some() => {
+                applied.doubts.push(Doubt {
+                    kind: DoubtKind::ByIdAnywhere(operation.address.clone()),
+                    reason: DoubtReason::DataStream,
+                });
+            }
             Some(Ok(Prepared::Ready)) => items.push(Item::Operation(operation.clone())),
             Some(Ok(Prepared::Superseded)) | None => applied.superseded += 1,
             Some(Ok(Prepared::NotChosen)) => applied.left_out += 1,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use cluster::{AliasedIndex, Cluster, ClusterError, Flavour, IndexIdentity, Rate};
+use cluster::{AliasedIndex, Cluster, ClusterError, Flavour, IndexIdentity, Rate, data_stream_of};
 use converge::{Facts, Scope};
 use parking_lot::RwLock;
 use telemetry::Shutdown;
@@ -31,7 +31,7 @@ struct View {
     looks: u64,
     indices: BTreeMap<String, IndexIdentity>,
     aliases: BTreeMap<String, Vec<AliasedIndex>>,
-    /// Every index that an alias has led to in any look: what is replayed may be older than the last one.
+    /// Every index that an alias or a data stream has led to in any look: what is replayed may be older than the last one.
     led_to: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -82,6 +82,11 @@ impl Source {
             let names = behind.iter().map(|aliased| aliased.index.clone());
             led_to.entry(alias.clone()).or_default().extend(names);
         }
+        for index in indices.keys() {
+            if let Some(stream) = data_stream_of(index) {
+                led_to.entry(stream.to_owned()).or_default().insert(index.clone());
+            }
+        }
         *view = View { looks: view.looks + 1, indices, aliases, led_to };
         Ok(())
     }
@@ -101,10 +106,12 @@ impl Source {
         self.view.read().indices.get(index).map(|identity| identity.uuid.as_str()) == uuid
     }
 
-    /// Whether there was an index or alias of this name when last seen.
+    /// Whether there was an index, alias or data stream of this name when last seen.
     pub(crate) fn knows(&self, name: &str) -> bool {
         let view = self.view.read();
-        view.indices.contains_key(name) || view.aliases.contains_key(name)
+        view.indices.contains_key(name)
+            || view.aliases.contains_key(name)
+            || view.indices.keys().any(|index| data_stream_of(index) == Some(name))
     }
 
     /// The indices that a name has ever been seen to stand for; `None` when it was never seen.

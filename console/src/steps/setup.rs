@@ -1,6 +1,8 @@
 //! `godwit setup check`: both clusters, before anything is done.
 
-use cluster::{Cluster, Flavour, Method};
+use std::collections::BTreeSet;
+
+use cluster::{Cluster, Flavour, Method, data_stream_of};
 use jiff::Timestamp;
 use journal::{JournalUrl, Reader, StartFrom};
 use serde_json::{Value, json};
@@ -34,6 +36,7 @@ pub async fn check(console: &Console, accept_target_data: bool) -> Result<Exit, 
     may_write(&clusters.target, &console.migration.name, &mut checks).await;
     journal(console, &mut checks).await;
     lacks(console, &mut checks).await?;
+    data_streams(console, &clusters.source, &mut checks).await?;
     let accepted = target_data(console, &clusters.target, accept_target_data, &mut checks).await?;
     let next = match checks.checks.iter().all(|check| check.outcome != Outcome::No) {
         true => "`godwit capture start`".to_owned(),
@@ -184,6 +187,31 @@ async fn lacks(console: &Console, checks: &mut Checks) -> Result<(), Problem> {
         first.join(", ")
     );
     checks.add("metadata", Outcome::Note, message);
+    Ok(())
+}
+
+/// Data streams that move: what costs more with them, and what isn't certain.
+async fn data_streams(
+    console: &Console,
+    source: &Cluster,
+    checks: &mut Checks,
+) -> Result<(), Problem> {
+    let indices = source.index_identities().await;
+    let indices = indices.map_err(|error| Problem::cluster(Side::Source, &error))?;
+    let streams: BTreeSet<&str> = indices
+        .keys()
+        .filter_map(|index| data_stream_of(index))
+        .filter(|stream| console.migration.moves(stream))
+        .collect();
+    if !streams.is_empty() {
+        let names: Vec<&str> = streams.into_iter().collect();
+        let message = format!(
+            "{}: each document written to them is read from the source; one that is deleted while the backfill runs may come \
+             back, and `verify` names it",
+            names.join(", ")
+        );
+        checks.add("data streams", Outcome::Note, message);
+    }
     Ok(())
 }
 

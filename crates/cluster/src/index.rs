@@ -18,6 +18,9 @@ pub struct IndexDefinition {
     /// Nested form, `{"index": {…}}`.
     #[serde(default)]
     pub settings: Map<String, Value>,
+    /// The data stream that it is a backing index of.
+    #[serde(default)]
+    pub data_stream: Option<String>,
 }
 
 impl IndexDefinition {
@@ -30,6 +33,20 @@ impl IndexDefinition {
     pub fn shards(&self) -> u32 {
         let count = self.settings.get("index").and_then(|index| index.get("number_of_shards"));
         count.and_then(Value::as_str).and_then(|count| count.parse().ok()).unwrap_or(1)
+    }
+}
+
+/// The data stream whose backing index has this name, `.ds-NAME-2026.11.28-000001` or `.ds-NAME-000001`; `None` of any other
+/// index.
+pub fn data_stream_of(index: &str) -> Option<&str> {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let (name, generation) = index.strip_prefix(".ds-")?.rsplit_once('-')?;
+    if !digits(generation) {
+        return None;
+    }
+    match name.rsplit_once('-') {
+        Some((stream, day)) if day.len() == 10 && digits(day) => Some(stream),
+        _ => Some(name),
     }
 }
 
@@ -237,6 +254,17 @@ pub fn encode_segment(segment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn backing_indices_name_their_data_stream() {
+        for index in [".ds-logs-web-2026.11.28-000001", ".ds-logs-web-000002"] {
+            assert_eq!(data_stream_of(index), Some("logs-web"));
+        }
+        assert_eq!(data_stream_of(".ds-a-000001"), Some("a"));
+        for index in ["logs-web-000001", ".ds-logs-web", ".ds-a", ".kibana_1"] {
+            assert_eq!(data_stream_of(index), None);
+        }
+    }
 
     #[test]
     fn identities_name_uuid_and_pipelines() {

@@ -35,7 +35,7 @@ pub use documents::{Document, DocumentId, Found, Wanted};
 pub use endpoint::{Auth, Identity, Settings};
 pub use error::ClusterError;
 pub use gone::not_among;
-pub use index::{AliasedIndex, IndexDefinition, IndexIdentity, encode_segment};
+pub use index::{AliasedIndex, IndexDefinition, IndexIdentity, data_stream_of, encode_segment};
 pub use pool::{Lease, Pool};
 pub use rate::Rate;
 pub use reach::{CoordinatorReach, Names, Reach, SourceReach, TargetReach};

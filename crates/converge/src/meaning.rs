@@ -178,6 +178,8 @@ pub enum DoubtReason {
     OverlapsDeletion,
     /// The target refused the operation with a version conflict where that proves nothing.
     Conflict,
+    /// A data stream takes no versions.
+    DataStream,
     /// The target refused a control request that the source carried out: the index there is another one by now.
     RefusedByTarget,
 }
@@ -355,6 +357,7 @@ impl DoubtReason {
             Self::Resize => "resize",
             Self::OverlapsDeletion => "overlaps deletion",
             Self::Conflict => "conflict",
+            Self::DataStream => "data stream",
             Self::RefusedByTarget => "refused by the target",
         }
     }

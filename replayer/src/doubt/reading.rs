@@ -7,11 +7,11 @@ use std::{
 
 use cluster::{ClusterError, Document, DocumentId, Found, IndexDefinition, Wanted};
 use converge::{
-    Address, Change, Doubt, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write,
+    Address, Change, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write,
 };
 use deletes::Delete;
 
-use super::{Resolved, Swept, Waiting, named};
+use super::{Swept, named};
 use crate::{
     context::Context,
     indices, noted,
@@ -21,14 +21,16 @@ use crate::{
 
 /// What a batch of doubts reads.
 pub(super) struct Reading<'a> {
-    context: &'a Context,
-    source: &'a Source,
+    pub(super) context: &'a Context,
+    pub(super) source: &'a Source,
     /// What could not be resolved: documents by `index/id`, indices by name, scopes; with why.
-    failures: HashMap<String, String>,
+    pub(super) failures: HashMap<String, String>,
     /// The concrete indices that were read for a name or a scope.
-    behind: HashMap<String, Vec<String>>,
+    pub(super) behind: HashMap<String, Vec<String>>,
     /// Indices whose image turned out to be another one's while it was written to, and is empty now.
     pub(super) replaced: BTreeSet<String>,
+    /// Data streams of the target that were read to their end.
+    pub(super) walked: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Reading<'a> {
@@ -39,6 +41,7 @@ impl<'a> Reading<'a> {
             failures: HashMap::new(),
             behind: HashMap::new(),
             replaced: BTreeSet::new(),
+            walked: BTreeSet::new(),
         }
     }
 
@@ -95,6 +98,11 @@ impl<'a> Reading<'a> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
+        if let Some(stream) = self.stream(index).await? {
+            let ids = ids.iter().map(|one| one.id.clone()).collect();
+            self.in_stream(index, &stream, ids, "id").await?;
+            return Ok(Vec::new());
+        }
         self.source.rate.take(ids.len()).await;
         // Before the source is read: a document that is made after that could otherwise reach the target, lend its
         // version to the delete, and be lost.
@@ -127,7 +135,13 @@ impl<'a> Reading<'a> {
     ) -> Result<(), ClusterError> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         for index in self.behind(name).await? {
+            let stream = self.stream(&index).await?;
             for ids in ids.chunks(self.context.settings.doubt_batch) {
+                if let Some(stream) = &stream {
+                    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+                    self.in_stream(&index, stream, ids, "id").await?;
+                    continue;
+                }
                 let notes = ids.iter().map(|id| Delete::Gone { id: (*id).to_owned() });
                 noted::note(self.context, &index, notes.collect()).await?;
                 self.source.rate.take(ids.len()).await;
@@ -292,6 +306,9 @@ impl<'a> Reading<'a> {
 
     /// Deletes what the target has and the source hasn't.
     async fn find_gone(&mut self, index: &str) -> Result<(), ClusterError> {
+        if let Some(stream) = self.stream(index).await? {
+            return self.find_gone_in_stream(index, stream).await;
+        }
         if self.context.sender.target.index_definitions(index).await?.is_empty() {
             return Ok(());
         }
@@ -319,6 +336,10 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         self.context.ahead.note(index, indices::now());
+        if let Some(stream) = self.stream(index).await? {
+            let ids = documents.into_iter().map(|document| document.id).collect();
+            return self.in_stream(index, &stream, ids, how).await;
+        }
         let mut operations = Vec::with_capacity(documents.len());
         let versions = self.versions_for(index, &documents).await?;
         for (document, version) in documents.into_iter().zip(versions) {
@@ -389,46 +410,6 @@ impl<'a> Reading<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Tells which doubts are resolved.
-    pub(super) fn settle(self, batch: Vec<Waiting>) -> Resolved {
-        let mut resolved = Resolved::default();
-        for waiting in batch {
-            match self.failure(&waiting.doubt) {
-                None => resolved.done.push(waiting),
-                Some(why) => resolved.left.push((waiting, why)),
-            }
-        }
-        resolved
-    }
-
-    fn failure(&self, doubt: &Doubt) -> Option<String> {
-        if self.failures.is_empty() {
-            return None;
-        }
-        match &doubt.kind {
-            DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
-                // Behind an alias the failure is under the concrete name.
-                let end = format!("/{}", address.id);
-                let one = self.failures.iter().find(|(key, _)| key.ends_with(&end));
-                let one = one.map(|(_, why)| why);
-                one.or_else(|| self.failures.get(&*address.index)).cloned()
-            }
-            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => self.failure_in(index),
-            DoubtKind::Definition { scope, .. } => self.failure_in(&format!("{scope:?}")),
-            DoubtKind::Named { path } => self.failures.get(&path.join("/")).cloned(),
-        }
-    }
-
-    /// The first failure of a name or scope, of an index behind it, or of a document in one of those.
-    fn failure_in(&self, name: &str) -> Option<String> {
-        let behind = self.behind.get(name).map(Vec::as_slice).unwrap_or_default();
-        let hit = |key: &str| {
-            let index = key.split('/').next().unwrap_or(key);
-            key == name || behind.iter().any(|behind| behind == index)
-        };
-        self.failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{IndexDefinition, Method, Repeat, Request, encode_segment};
+use cluster::{IndexDefinition, Method, Repeat, Request, data_stream_of, encode_segment};
 use converge::{Scope, Selection};
 use serde_json::{Map, Value, json};
 use transform::Origin;
 
 use super::{IndexError, Indices};
-
 impl Indices {
     /// Makes the target's indices in `scope` what the source's are: those that are missing are created, those
     /// that are gone are deleted, mappings and aliases follow. For control requests whose result is not known.
@@ -26,7 +25,8 @@ impl Indices {
         for name in named.names() {
             originals.extend(source.concrete(name).await?);
         }
-        originals.retain(|name| self.chosen.has(name));
+        // The indices of a data stream are the target's own matter.
+        originals.retain(|name| self.chosen.has(name) && data_stream_of(name).is_none());
         let images = self.deletable(&named).await?;
         for gone in images.keys().filter(|name| !originals.contains(*name)) {
             let definition = self.target.index_definitions(gone).await?.remove(gone);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use capture_proxy::CaptureProxy;
-use cluster::{Cluster, Method, Reply, Request};
+use cluster::{Cluster, Flavour, Method, Reply, Request};
 use serde_json::Value;
 use telemetry::Shutdown;
 use testbed::{Server, Shared};
@@ -31,6 +31,8 @@ pub static SOURCES: [(&str, Shared); 5] = [
     ("7.17", Shared::elasticsearch("7.17")),
     ("8.19", Shared::elasticsearch("8.19")),
 ];
+pub static OPENSEARCH: [(&str, Shared); 2] =
+    [("opensearch-1", Shared::opensearch("1")), ("opensearch-2", Shared::opensearch("2"))];
 pub static TARGETS: [(&str, Shared); 3] = [
     ("1", Shared::opensearch("1")),
     ("2", Shared::opensearch("2")),
@@ -64,7 +66,7 @@ impl Lab {
         Self::between(name, "7.10", "3").await
     }
 
-    /// Between an Elasticsearch of [`SOURCES`] and an OpenSearch of [`TARGETS`].
+    /// Between a server of [`SOURCES`] or [`OPENSEARCH`] and an OpenSearch of [`TARGETS`].
     pub async fn between(name: &str, source: &str, target: &str) -> Arc<Self> {
         Self::through(name, source, target, None).await
     }
@@ -75,7 +77,8 @@ impl Lab {
     }
 
     async fn through(name: &str, source: &str, target: &str, journal: Option<&str>) -> Arc<Self> {
-        let (source, target) = tokio::join!(server(&SOURCES, source), server(&TARGETS, target));
+        let among = if source.starts_with("opensearch") { &OPENSEARCH[..] } else { &SOURCES[..] };
+        let (source, target) = tokio::join!(server(among, source), server(&TARGETS, target));
         let folder = tempfile::tempdir().unwrap();
         let of_folder = || format!("file://{}", folder.path().join("journal").display());
         let journal = journal.map_or_else(of_folder, str::to_owned);
@@ -166,7 +169,11 @@ impl Lab {
 
     /// The source's version, major and minor.
     pub fn version(&self) -> (u32, u32) {
-        (self.source.info().major, self.source.info().minor)
+        match self.source.info() {
+            // Spoken to as what it comes from.
+            info if info.flavour == Flavour::OpenSearch => (7, 10),
+            info => (info.major, info.minor),
+        }
     }
 
     /// Through the proxy, whatever it is.
