@@ -47,6 +47,11 @@ async fn from_elasticsearch_8_19() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn from_opensearch_2() {
+    converges("opensearch-2", "3").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_index_of_several_types_is_named_and_not_mixed_up() {
     let lab = Lab::between("several-types", "5.6", "1").await;
     let index = lab.index.clone();
