@@ -141,11 +141,10 @@ impl Migration {
             pair.ok_or_else(|| wrong("kafka", &format!("`{text}`: use NAME=VALUE")))
         };
         let kafka = file.kafka.iter().map(property).collect::<Result<_, _>>()?;
-        let expression = file.indices.join(",");
         if file.indices.iter().any(|text| text.is_empty() || text.starts_with("regex:")) {
             return Err(wrong("indices", &"use names and patterns with `*`; `-pattern` takes out"));
         }
-        let selection = Selection::of_expression(&expression)
+        let selection = selection(&file.indices)
             .ok_or_else(|| wrong("indices", &"date math means another index every day"))?;
         let capture = file::capture(&file.capture, &wrong)?;
         let snapshot = file::snapshot(&name, &file.snapshot, &wrong)?;
@@ -188,11 +187,17 @@ impl Migration {
 
     /// Whether an index or data stream is part of this migration.
     pub fn moves(&self, index: &str) -> bool {
-        match self.indices.is_empty() {
-            true => !index.starts_with('.'),
-            false => self.selection.contains(index),
-        }
+        self.selection.contains(index)
     }
+}
+
+/// What moves: all but system indices, unless the first pattern says what. `None` for date math.
+fn selection(indices: &[String]) -> Option<Selection> {
+    let all = ["*".to_owned(), "-.*".to_owned()];
+    let unnamed = indices.first().is_none_or(|first| first.starts_with('-'));
+    let patterns: Vec<String> =
+        all.into_iter().filter(|_| unnamed).chain(indices.to_vec()).collect();
+    Selection::of_expression(&patterns.join(","))
 }
 
 /// A path that a program with another working folder finds too.
@@ -246,5 +251,23 @@ pub fn has_secret(auth: &cluster::Auth) -> bool {
         cluster::Auth::None | cluster::Auth::Mtls | cluster::Auth::SigV4 { .. } => true,
         cluster::Auth::Basic { password, .. } => filled(password),
         cluster::Auth::ApiKey(key) => filled(key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_is_all_but_system_indices_or_what_is_named() {
+        let moves = |indices: &[&str], name: &str| {
+            let indices: Vec<String> = indices.iter().map(|text| (*text).to_owned()).collect();
+            selection(&indices).unwrap().contains(name)
+        };
+        assert!(moves(&[], "logs-1") && !moves(&[], ".kibana_1"));
+        assert!(moves(&["-logs-*"], "events") && !moves(&["-logs-*"], "logs-1"));
+        assert!(!moves(&["-logs-*"], ".kibana_1"));
+        assert!(moves(&["logs-*", "-logs-old"], "logs-1") && !moves(&["logs-*"], "events"));
+        assert!(moves(&["*"], ".kibana_1") && !moves(&["logs-*", "-logs-old"], "logs-old"));
     }
 }

@@ -28,8 +28,10 @@ pub struct Compared {
     pub report: Report,
     /// Tuples that came again.
     pub repeats: u64,
-    /// Lines that are no tuple, files that end in the middle.
+    /// Lines that are no tuple.
     pub unreadable: u64,
+    /// Files that end in the middle, as one does that is still written.
+    pub unfinished_files: u64,
 }
 
 /// `godwit compare report`.
@@ -89,8 +91,8 @@ pub(crate) fn compared(console: &Console) -> Result<Compared, Problem> {
             apart: apart(&tuple["godwit"], history),
         });
     }
-    unreadable += tuples.torn_files();
-    Ok(Compared { report: traffic.report(), repeats, unreadable })
+    let unfinished_files = tuples.torn_files();
+    Ok(Compared { report: traffic.report(), repeats, unreadable, unfinished_files })
 }
 
 /// `history`: since when the target has all of it, in milliseconds since 1970.
@@ -153,12 +155,13 @@ impl fmt::Display for Compared {
         write!(
             f,
             "{} reads differ; {} were not compared, as the target didn't have the history yet, {} as it was ahead; \
-             {} repeats, {} unreadable",
+             {} repeats, {} unreadable, {} files end in the middle, as one does that is still written",
             self.report.differing_reads,
             self.report.before_history,
             self.report.ahead,
             self.repeats,
-            self.unreadable
+            self.unreadable,
+            self.unfinished_files
         )
     }
 }

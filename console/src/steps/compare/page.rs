@@ -72,8 +72,8 @@ pub(super) fn page(name: &str, compared: &Compared) -> String {
     }
     let _ = writeln!(
         out,
-        "<p>{} tuples came again, {} could not be read.</p></html>",
-        compared.repeats, compared.unreadable
+        "<p>{} tuples came again, {} could not be read; {} files end in the middle, as one does that is still written.</p></html>",
+        compared.repeats, compared.unreadable, compared.unfinished_files
     );
     out
 }
@@ -134,7 +134,10 @@ mod tests {
             target: answer(500),
             apart: None,
         });
-        let page = page("move", &Compared { report: traffic.report(), repeats: 0, unreadable: 0 });
+        let page = page(
+            "move",
+            &Compared { report: traffic.report(), repeats: 0, unreadable: 0, unfinished_files: 0 },
+        );
         assert!(!page.contains("<script>") && page.contains("/&lt;script&gt;/_search"));
         assert!(page.contains("200 → 500") && page.ends_with("</html>\n"));
     }
