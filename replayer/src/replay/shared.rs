@@ -100,9 +100,14 @@ impl Share {
         self.view.members <= 1
     }
 
-    /// Whether everybody has read everything, and nothing waits here.
+    /// Whether everybody has read everything, and nothing waits here. Who comes when the others have read everything already waits
+    /// for its share of what they haven't sent.
     pub(super) fn is_at_end(&self) -> bool {
-        self.view.read == u64::MAX && self.controls.is_empty() && self.readings.is_empty()
+        let has_share = !self.partitions.is_empty() || self.view.done == u64::MAX;
+        has_share
+            && self.view.read == u64::MAX
+            && self.controls.is_empty()
+            && self.readings.is_empty()
     }
 
     pub(super) fn gain(&mut self, partition: i32) {
