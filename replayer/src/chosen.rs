@@ -19,10 +19,18 @@ impl Chosen {
     /// Names and patterns with `*`; `-` in front takes out, and what comes later wins. No pattern: all.
     ///
     /// # Errors
-    /// For a date-math name, which means another index every day.
+    /// For a date-math name, which means another index every day, and for what is no pattern.
     pub fn parse(patterns: &[String]) -> Result<Self, BadSettings> {
         let Some(first) = patterns.first() else { return Ok(Self::default()) };
         let mut expression = patterns.join(",");
+        let is_none = |text: &String| text.trim_start_matches('-').is_empty() || text.contains(':');
+        if let Some(wrong) = patterns.iter().find(|text| is_none(text)) {
+            return Err(refuse(
+                "index",
+                wrong,
+                "use names, and patterns with `*`; `-pattern` takes out",
+            ));
+        }
         if first.starts_with('-') {
             expression.insert_str(0, "*,");
         }
@@ -73,8 +81,15 @@ mod tests {
     }
 
     #[test]
-    fn date_math_is_refused() {
-        let error = Chosen::parse(&["<logs-{now/d}>".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("date math"), "{error}");
+    fn what_is_no_pattern_is_refused() {
+        for (text, why) in [
+            ("<logs-{now/d}>", "date math"),
+            ("regex:logs.*", "names"),
+            ("-", "names"),
+            ("", "names"),
+        ] {
+            let error = Chosen::parse(&[text.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 }

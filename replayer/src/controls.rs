@@ -279,7 +279,7 @@ async fn prepare(context: &Context, scope: &Scope, answered: u64) -> bool {
             continue;
         }
         match context.indices.prepare(name, answered).await {
-            Ok(Prepared::Ready) => {}
+            Ok(Prepared::Ready | Prepared::InStream) => {}
             Ok(Prepared::Superseded | Prepared::Younger | Prepared::NotChosen) => superseded = true,
             Err(error) => {
                 tracing::warn!(index = name, %error, "cannot prepare the index of a control request");

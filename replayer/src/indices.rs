@@ -70,6 +70,8 @@ struct Deleted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prepared {
     Ready,
+    /// It is of a data stream, which takes nothing as the journal has it: its documents are read from the source.
+    InStream,
     /// The source has deleted the index since: whatever was written is gone.
     Superseded,
     /// The index on the source is a younger one of the same name: only the source knows what is in it.
@@ -151,6 +153,9 @@ impl Indices {
         }
         if answered.saturating_add(self.clock_skew) < ready.created {
             return Ok(Prepared::Younger);
+        }
+        if ready.stream.is_some() {
+            return Ok(Prepared::InStream);
         }
         Ok(Prepared::Ready)
     }

@@ -219,12 +219,10 @@ async fn admitted(
             prepared.insert(index, settle(context.indices.prepare(index, answered).await)?);
         }
         match prepared.get(index) {
-            Some(Ok(Prepared::Ready)) if context.indices.stream(index).is_some() => {
-                applied.doubts.push(Doubt {
-                    kind: DoubtKind::ByIdAnywhere(operation.address.clone()),
-                    reason: DoubtReason::DataStream,
-                });
-            }
+            Some(Ok(Prepared::InStream)) => applied.doubts.push(Doubt {
+                kind: DoubtKind::ByIdAnywhere(operation.address.clone()),
+                reason: DoubtReason::DataStream,
+            }),
             Some(Ok(Prepared::Ready)) => items.push(Item::Operation(operation.clone())),
             Some(Ok(Prepared::Superseded)) | None => applied.superseded += 1,
             Some(Ok(Prepared::NotChosen)) => applied.left_out += 1,
@@ -245,7 +243,7 @@ pub(crate) async fn is_current(
     answered: u64,
 ) -> Result<bool, ClusterError> {
     let prepared = settle(context.indices.prepare(index, answered).await)?;
-    Ok(matches!(prepared, Ok(Prepared::Ready)))
+    Ok(matches!(prepared, Ok(Prepared::Ready | Prepared::InStream)))
 }
 
 /// Tells an index that can't be created (the operation fails) from a cluster that can't be reached (all stops).

@@ -76,8 +76,15 @@ impl<'a> Reading<'a> {
     ) -> Result<(), ClusterError> {
         let asked = |address: Address| DocumentId { id: address.id, routing: address.routing };
         let ids: Vec<DocumentId> = documents.into_iter().map(asked).collect();
+        let mut streams = BTreeSet::new();
         // An index that is gone took its documents with it.
         for index in self.behind(name).await? {
+            // Searched as a whole.
+            if let Some(stream) = self.stream(&index).await?
+                && !streams.insert(stream)
+            {
+                continue;
+            }
             for ids in ids.chunks(self.context.settings.doubt_batch) {
                 let gone = self.read(&index, ids).await?;
                 let notes = gone.iter().map(|id| Delete::Gone { id: id.id.clone() });
@@ -134,8 +141,12 @@ impl<'a> Reading<'a> {
         ids: BTreeSet<String>,
     ) -> Result<(), ClusterError> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut streams = BTreeSet::new();
         for index in self.behind(name).await? {
             let stream = self.stream(&index).await?;
+            if stream.is_some() && !streams.insert(stream.clone()) {
+                continue;
+            }
             for ids in ids.chunks(self.context.settings.doubt_batch) {
                 if let Some(stream) = &stream {
                     let ids = ids.iter().map(|id| (*id).to_owned()).collect();
