@@ -1,6 +1,11 @@
 //! Captured traffic for replays: so many requests on so many connections, evenly in time.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{BufWriter, Write as _},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use codec::record::Direction;
@@ -28,6 +33,9 @@ pub(crate) struct Wanted {
     /// Leave every connection open and its last request unanswered.
     #[arg(long)]
     open: bool,
+    /// Write the requests into a file of GoReplay's too.
+    #[arg(long)]
+    goreplay_file: Option<std::path::PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,6 +56,10 @@ pub(crate) async fn write(wanted: Wanted) -> anyhow::Result<()> {
     let mut traffic = Traffic::new(&wanted.journal)?;
     let text = "abcdefghijklmnopqrstuvwxyz012345".repeat(wanted.size / 32 + 1);
     let mut made = 0;
+    let mut beside = match &wanted.goreplay_file {
+        Some(path) => Some(BufWriter::new(File::create(path)?)),
+        None => None,
+    };
     for number in 0..wanted.requests {
         let at = BEGAN + number * SECOND / wanted.rate.max(1);
         if number % wanted.rate.max(1) == 0 {
@@ -58,12 +70,19 @@ pub(crate) async fn write(wanted: Wanted) -> anyhow::Result<()> {
             Kind::Document => document(number, &text[..wanted.size.saturating_sub(40)]),
             Kind::Bulk => bulk(&mut made, wanted.size, &text),
         };
+        if let Some(file) = &mut beside {
+            // Kind 1 is a request; an id; when it came, in nanoseconds; how long it took. Then what ends it.
+            write!(file, "1 {number:024x} {at} 0\n{request}\n🐵🙈🙉\n")?;
+        }
         let last = wanted.open && number + wanted.connections >= wanted.requests;
         if last {
             traffic.half(&connection, Direction::Read, at, request.as_bytes()).await?;
         } else {
             traffic.exchange(&connection, at, TOOK, request.as_bytes(), answer.as_bytes()).await?;
         }
+    }
+    if let Some(mut file) = beside {
+        file.flush()?;
     }
     traffic.heartbeat(BEGAN + (wanted.requests / wanted.rate.max(1) + 10) * SECOND).await?;
     if wanted.open { traffic.leave() } else { traffic.end().await }
