@@ -17,9 +17,12 @@ async fn two_share_the_work_and_end_together() {
     write(&lab, 8).await;
     on_connections_of_their_own(&lab, 40).await;
     lab.stop_proxy().await;
-    // Slowly: the one that comes first isn't to be done before the other has its share.
-    let (one, other) =
-        tokio::join!(member(&lab, "one", Some(15.0)), member(&lab, "other", Some(15.0)));
+    // Slowly: the one that comes first isn't to be done before the other has its share. By then it has read everything.
+    let comes_later = async {
+        lab.wait_for_index(&lab.index).await;
+        member(&lab, "other", Some(15.0)).await
+    };
+    let (one, other) = tokio::join!(member(&lab, "one", Some(15.0)), comes_later);
     assert!(one.is_converged() && one.reached_end, "{one}");
     assert!(other.is_converged() && other.reached_end, "{other}");
     println!("requests: {} and {}", one.requests, other.requests);

@@ -220,6 +220,15 @@ impl Lab {
         self.on_target.make_index(index, mappings).await.unwrap();
     }
 
+    /// Waits until the target has the index.
+    pub async fn wait_for_index(&self, index: &str) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.on_target.index_definitions(index).await.unwrap().is_empty() {
+            assert!(Instant::now() < until, "{index} does not come");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until the target has the document.
     pub async fn wait_for(&self, index: &str, id: &str) {
         let path = format!("/{index}/_doc/{id}");
