@@ -76,15 +76,9 @@ impl<'a> Reading<'a> {
     ) -> Result<(), ClusterError> {
         let asked = |address: Address| DocumentId { id: address.id, routing: address.routing };
         let ids: Vec<DocumentId> = documents.into_iter().map(asked).collect();
-        let mut streams = BTreeSet::new();
+        let all: Vec<&str> = ids.iter().map(|one| one.id.as_str()).collect();
         // An index that is gone took its documents with it.
-        for index in self.behind(name).await? {
-            // Searched as a whole.
-            if let Some(stream) = self.stream(&index).await?
-                && !streams.insert(stream)
-            {
-                continue;
-            }
+        for index in self.outside_streams(name, &all).await? {
             for ids in ids.chunks(self.context.settings.doubt_batch) {
                 let gone = self.read(&index, ids).await?;
                 let notes = gone.iter().map(|id| Delete::Gone { id: id.id.clone() });
@@ -103,11 +97,6 @@ impl<'a> Reading<'a> {
         ids: &[DocumentId],
     ) -> Result<Vec<DocumentId>, ClusterError> {
         if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        if let Some(stream) = self.stream(index).await? {
-            let ids = ids.iter().map(|one| one.id.clone()).collect();
-            self.in_stream(index, &stream, ids, "id").await?;
             return Ok(Vec::new());
         }
         self.source.rate.take(ids.len()).await;
@@ -141,18 +130,8 @@ impl<'a> Reading<'a> {
         ids: BTreeSet<String>,
     ) -> Result<(), ClusterError> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let mut streams = BTreeSet::new();
-        for index in self.behind(name).await? {
-            let stream = self.stream(&index).await?;
-            if stream.is_some() && !streams.insert(stream.clone()) {
-                continue;
-            }
+        for index in self.outside_streams(name, &ids).await? {
             for ids in ids.chunks(self.context.settings.doubt_batch) {
-                if let Some(stream) = &stream {
-                    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-                    self.in_stream(&index, stream, ids, "id").await?;
-                    continue;
-                }
                 let notes = ids.iter().map(|id| Delete::Gone { id: (*id).to_owned() });
                 noted::note(self.context, &index, notes.collect()).await?;
                 self.source.rate.take(ids.len()).await;

@@ -42,6 +42,28 @@ impl Reading<'_> {
         Ok(self.context.indices.stream(index))
     }
 
+    /// Documents in the data streams behind a name, each of which is searched once, as a whole. Gives the other indices behind it.
+    pub(super) async fn outside_streams(
+        &mut self,
+        name: &str,
+        ids: &[&str],
+    ) -> Result<Vec<String>, ClusterError> {
+        let (mut others, mut streams) = (Vec::new(), BTreeMap::new());
+        for index in self.behind(name).await? {
+            match self.stream(&index).await? {
+                Some(stream) => drop(streams.entry(stream).or_insert(index)),
+                None => others.push(index),
+            }
+        }
+        for (stream, index) in streams {
+            for ids in ids.chunks(self.context.settings.doubt_batch) {
+                let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+                self.in_stream(&index, &stream, ids, "id").await?;
+            }
+        }
+        Ok(others)
+    }
+
     /// Makes documents of the target's stream what they are on the source. `index`: under which failures are kept.
     pub(super) async fn in_stream(
         &mut self,
