@@ -69,8 +69,8 @@ impl Context {
     /// Whether a doubt is certainly about nothing that is replayed: a name that may be an alias is looked up on the source.
     pub(crate) fn leaves_out_doubt(&self, doubt: &Doubt) -> bool {
         let out = |name: &str| {
-            let is_index = self.source.as_ref().is_some_and(|source| source.uuid(name).is_some());
-            is_index && !self.settings.indices.has(name)
+            !self.settings.indices.has(name)
+                && self.source.as_ref().is_some_and(|source| source.uuid(name).is_some())
         };
         match &doubt.kind {
             DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => out(&address.index),

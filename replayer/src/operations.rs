@@ -176,8 +176,10 @@ impl Round {
                 self.busy = true;
                 context.indices.forget(index);
                 match settle(context.indices.prepare(index, self.answered).await)? {
-                    Ok(Prepared::Ready) => Next::Again,
-                    Ok(_) => Next::Superseded,
+                    Ok(Prepared::Ready | Prepared::InStream) => Next::Again,
+                    Ok(Prepared::Superseded | Prepared::Younger | Prepared::NotChosen) => {
+                        Next::Superseded
+                    }
                     Err(why) => Next::Failed(why),
                 }
             }

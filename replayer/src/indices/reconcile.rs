@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use transform::Origin;
 
 use super::{IndexError, Indices};
+
 impl Indices {
     /// Makes the target's indices in `scope` what the source's are: those that are missing are created, those
     /// that are gone are deleted, mappings and aliases follow. For control requests whose result is not known.
