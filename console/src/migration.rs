@@ -193,11 +193,7 @@ impl Migration {
 
 /// What moves: all but system indices, unless the first pattern says what. `None` for date math.
 fn selection(indices: &[String]) -> Option<Selection> {
-    let all = ["*".to_owned(), "-.*".to_owned()];
-    let unnamed = indices.first().is_none_or(|first| first.starts_with('-'));
-    let patterns: Vec<String> =
-        all.into_iter().filter(|_| unnamed).chain(indices.to_vec()).collect();
-    Selection::of_expression(&patterns.join(","))
+    Selection::of_patterns(indices, "*,-.*")
 }
 
 /// A path that a program with another working folder finds too.

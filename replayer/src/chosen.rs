@@ -2,7 +2,6 @@
 
 use cluster::data_stream_of;
 use converge::Selection;
-
 use settings::{BadSettings, refuse};
 
 /// Why nothing is sent for an index that isn't among those that were chosen.
@@ -21,8 +20,9 @@ impl Chosen {
     /// # Errors
     /// For a date-math name, which means another index every day, and for what is no pattern.
     pub fn parse(patterns: &[String]) -> Result<Self, BadSettings> {
-        let Some(first) = patterns.first() else { return Ok(Self::default()) };
-        let mut expression = patterns.join(",");
+        if patterns.is_empty() {
+            return Ok(Self::default());
+        }
         let is_none = |text: &String| text.trim_start_matches('-').is_empty() || text.contains(':');
         if let Some(wrong) = patterns.iter().find(|text| is_none(text)) {
             return Err(refuse(
@@ -31,12 +31,11 @@ impl Chosen {
                 "use names, and patterns with `*`; `-pattern` takes out",
             ));
         }
-        if first.starts_with('-') {
-            expression.insert_str(0, "*,");
-        }
-        match Selection::of_expression(&expression) {
+        match Selection::of_patterns(patterns, "*") {
             Some(selection) => Ok(Self(Some(selection))),
-            None => Err(refuse("index", &expression, "date math means another index every day")),
+            None => {
+                Err(refuse("index", &patterns.join(","), "date math means another index every day"))
+            }
         }
     }
 

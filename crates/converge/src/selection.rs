@@ -45,6 +45,16 @@ impl Selection {
         Some(Self { expression: expression.to_owned(), parts })
     }
 
+    /// Patterns of which the last that matches counts: as an expression, in front of which stands `unnamed` where the first
+    /// only takes out, or there is none. `None` as in [`Selection::of_expression`].
+    pub fn of_patterns(patterns: &[String], unnamed: &str) -> Option<Self> {
+        let named = patterns.join(",");
+        match patterns.first().is_none_or(|first| first.starts_with('-')) {
+            true => Self::of_expression(&format!("{unnamed},{named}")),
+            false => Self::of_expression(&named),
+        }
+    }
+
     /// All that a scope names.
     pub fn of_scope(scope: &Scope) -> Self {
         let names = match scope {
