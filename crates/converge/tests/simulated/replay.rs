@@ -76,10 +76,15 @@ struct Replay {
 
 /// Replays one random history. An error says what the clusters don't agree on.
 pub fn run(seed: u64, mistakes: Mistakes) -> Result<Tally, String> {
-    let rng = &mut StdRng::seed_from_u64(seed);
-    let recent = one_in(rng, 2);
-    let history = History::plan(rng, recent);
-    interleave(history, recent, mistakes, rng)
+    let (history, recent, mut rng) = planned(seed);
+    interleave(history, recent, mistakes, &mut rng)
+}
+
+/// A seed's history, whether its source is a recent one, and what goes on at random.
+pub fn planned(seed: u64) -> (History, bool, StdRng) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let recent = one_in(&mut rng, 2);
+    (History::plan(&mut rng, recent), recent, rng)
 }
 
 /// The same with some exchanges of it, by their numbers, which a seed of its own interleaves.
@@ -89,10 +94,8 @@ pub fn run_some(
     interleaving: u64,
     mistakes: Mistakes,
 ) -> Result<Tally, String> {
-    let rng = &mut StdRng::seed_from_u64(seed);
-    let recent = one_in(rng, 2);
-    let history = History::plan(rng, recent).only(numbers);
-    interleave(history, recent, mistakes, &mut StdRng::seed_from_u64(interleaving))
+    let (history, recent, _) = planned(seed);
+    interleave(history.only(numbers), recent, mistakes, &mut StdRng::seed_from_u64(interleaving))
 }
 
 fn interleave(

@@ -1,11 +1,7 @@
 //! The least of a failing history that fails too.
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-
-use super::history::{Captured, History};
-use super::one_in;
-use super::replay::{Mistakes, run_some};
+use super::history::Captured;
+use super::replay::{Mistakes, planned, run_some};
 
 /// Fewer exchanges are interleaved in another way: so many ways are tried before what was taken out counts as needed.
 const INTERLEAVINGS: u64 = 300;
@@ -24,7 +20,7 @@ pub struct Shrunk {
 /// Takes exchanges out of a history that fails, half of them, a quarter, …, one, as long as it still fails in some
 /// interleaving; `None` when even the whole only fails in its own.
 pub fn shrink(seed: u64, mistakes: Mistakes) -> Option<Shrunk> {
-    let all = planned(seed).captured;
+    let all = planned(seed).0.captured;
     let mut numbers: Vec<usize> = (0..all.len()).collect();
     let (mut interleaving, mut difference) = fails(seed, &numbers, mistakes)?;
     let mut size = numbers.len().div_ceil(2);
@@ -51,12 +47,6 @@ pub fn shrink(seed: u64, mistakes: Mistakes) -> Option<Shrunk> {
         }
         size = size.div_ceil(2);
     }
-}
-
-fn planned(seed: u64) -> History {
-    let rng = &mut StdRng::seed_from_u64(seed);
-    let recent = one_in(rng, 2);
-    History::plan(rng, recent)
 }
 
 fn fails(seed: u64, numbers: &[usize], mistakes: Mistakes) -> Option<(u64, String)> {
