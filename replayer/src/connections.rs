@@ -196,13 +196,14 @@ impl Connections {
         let stream = match &mut connection.stream {
             Some(stream) => stream,
             None => {
-                let start = match (record.unterminated_read, connection.after_gap) {
+                let after_gap = std::mem::take(&mut connection.after_gap);
+                let start = match (record.unterminated_read, after_gap) {
                     (true, _) => Start::Inside,
                     (false, true) => Start::BehindGap,
                     (false, false) => Start::Between,
                 };
                 let mut stream = Stream::new(Arc::clone(name), prior, start, self.body_limit);
-                if connection.after_gap {
+                if after_gap {
                     stream.is_behind_gap(connection.pipelines);
                 }
                 connection.stream.insert(Box::new(stream))
