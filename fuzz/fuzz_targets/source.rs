@@ -1,9 +1,11 @@
-//! Stored sources: any bytes are a line or an error; a line has no newline, what was normalised is
+//! Stored sources and bodies: any bytes are a line or an error; a line has no newline, what was normalised is
 //! JSON, and what was JSON before says the same after.
 #![no_main]
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use codec::content::{Content, to_json};
 use codec::source::{Change, Form, Limits, append, line, normalise};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -15,6 +17,7 @@ const LIMITS: Limits = Limits { depth: 100, output: 1 << 16 };
 type Document<'a> = BTreeMap<String, &'a RawValue>;
 
 fuzz_target!(|data: &[u8]| {
+    body(data);
     let value: Option<Value> = serde_json::from_slice(data).ok().filter(Value::is_object);
     match line(data, &LIMITS) {
         Ok(line) => {
@@ -58,6 +61,17 @@ fuzz_target!(|data: &[u8]| {
         Err(error) => assert!(value.is_none_or(|value| depth(&value) > LIMITS.depth), "{error}"),
     }
 });
+
+/// A body of one of these types is JSON of a bounded length, or an error within it.
+fn body(data: &[u8]) {
+    let body = Bytes::copy_from_slice(data);
+    for content in [Content::Smile, Content::Cbor, Content::Yaml] {
+        match to_json(content, &body, &LIMITS) {
+            Ok(json) => assert!(json.len() <= 2 * LIMITS.output),
+            Err(error) => assert!(error.offset <= data.len(), "{error}"),
+        }
+    }
+}
 
 fn depth(value: &Value) -> usize {
     1 + match value {

@@ -10,7 +10,7 @@ use codec::{
 };
 use converge::{Answer, BodyState, Exchange, Method, order::ExchangeKey};
 
-use crate::offsets::Claims;
+use crate::{formats, offsets::Claims, settings::Mutations};
 
 /// A request and, if one was captured whole, its answer.
 #[derive(Debug)]
@@ -37,9 +37,13 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
-    /// The exchange as `converge` looks at it.
-    pub(crate) fn exchange(&self, limit: usize) -> Exchange {
-        exchange_of(&self.request, self.response.as_ref(), limit)
+    /// The exchange as `converge` looks at it: with bodies in JSON. One that is mirrored keeps the client's format.
+    pub(crate) fn exchange(&self, mutations: Mutations, limit: usize) -> Exchange {
+        let exchange = exchange_of(&self.request, self.response.as_ref(), limit);
+        match mutations {
+            Mutations::Converge => formats::in_json(exchange, limit),
+            Mutations::Mirror => exchange,
+        }
     }
 
     /// From the last byte of the request to the first of the answer.

@@ -32,6 +32,7 @@ mod doubt;
 mod exchange;
 mod export;
 mod facts;
+mod formats;
 mod group;
 mod ids;
 mod indices;

@@ -94,7 +94,7 @@ pub async fn transform_try(
                     if settings.until.is_some_and(|until| captured.ended > until) {
                         continue;
                     }
-                    let exchange = captured.exchange(settings.body_limit);
+                    let exchange = captured.exchange(settings.mutations, settings.body_limit);
                     let tried = one(
                         &captured,
                         &exchange,

@@ -1,9 +1,10 @@
 //! What Godwit reads and writes, as bytes in and values out: capture records, HTTP/1.1 framing,
-//! content codings, stored sources, exported records. No I/O, no clock; nothing here trusts a byte.
+//! content codings and types, stored sources, exported records. No I/O, no clock; nothing here trusts a byte.
 
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod content;
 pub mod export;
 pub mod http1;
 pub mod reads;

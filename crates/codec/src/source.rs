@@ -154,6 +154,24 @@ pub fn append(source: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<Form,
     append_changed(source, limits, out).inspect_err(|_| out.truncate(start))
 }
 
+/// Appends a document that is known to be in this format, SMILE, CBOR or YAML, whatever it begins with; others are found
+/// out by [`append`]. On an error `out` may hold a part.
+pub(crate) fn append_as(
+    format: Format,
+    document: &[u8],
+    limits: &Limits,
+    out: &mut Vec<u8>,
+) -> Result<(), SourceError> {
+    match format {
+        Format::Smile => smile::append(document, limits, out),
+        Format::Cbor => cbor::append(document, limits, out),
+        Format::Yaml => yaml::append(document, limits, out),
+        Format::Json | Format::Utf16 | Format::Lzf | Format::Deflate => {
+            append(document, limits, out).map(drop)
+        }
+    }
+}
+
 /// The source itself when it is JSON on one line. The only pass over the bytes of most documents.
 fn as_stored(source: &[u8]) -> Option<&[u8]> {
     let json = match source {

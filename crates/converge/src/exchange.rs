@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 /// A request as the source received it, and what it answered.
 ///
-/// Bodies are what is left after transfer and content encodings are taken off.
+/// Bodies are what is left after transfer and content encodings are taken off, in JSON if they can be.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub method: Method,
@@ -79,7 +79,7 @@ impl Exchange {
     /// Whether the body is one that this crate reads: JSON or NDJSON, by what the `Content-Type`
     /// says and, as Elasticsearch before 6 did, by the first byte.
     ///
-    /// SMILE, CBOR and YAML are not read.
+    /// What is still SMILE, CBOR or YAML here is not what it says it is: who can read it has made it JSON.
     pub(crate) fn body_is_json(&self) -> bool {
         if self.body_state == BodyState::Unreadable || names_binary_content(&self.headers) {
             return false;

@@ -162,7 +162,7 @@ pub enum DoubtReason {
     NoAnswer,
     UnreadableAnswer,
     IncompleteRequest,
-    /// SMILE, CBOR, YAML, an encoding that isn't known, or lines that aren't a bulk's.
+    /// An encoding that isn't known, a body that isn't of its content type, or lines that aren't a bulk's.
     UnreadableBody,
     /// A client's own external version in an index whose versions come from sequence numbers. The
     /// index should be stopped with a message: only `versioning` = version gets it right.

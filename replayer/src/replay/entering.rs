@@ -65,7 +65,7 @@ impl Conductor {
             // The claims of what is later are kept: a later run replays it.
             return;
         }
-        let exchange = captured.exchange(settings.body_limit);
+        let exchange = captured.exchange(settings.mutations, settings.body_limit);
         let what = match settings.mutations {
             Mutations::Mirror => What::Mirror,
             Mutations::Converge => What::Converge(self.interpret(&exchange).await),
