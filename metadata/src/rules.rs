@@ -14,7 +14,7 @@ pub(crate) fn make(
     body: &Map<String, Value>,
     source: Version,
     target: Target,
-    many_types: ManyTypes,
+    many_types: ManyTypes<'_>,
 ) -> Made {
     match item.kind {
         Kind::LegacyTemplate => transform::legacy_template_of(body, source, target, many_types),
@@ -37,7 +37,7 @@ pub(crate) fn indices(
     body: &Map<String, Value>,
     source: Version,
     target: Target,
-    many_types: ManyTypes,
+    many_types: ManyTypes<'_>,
 ) -> Vec<TargetIndex> {
     let empty = Map::new();
     let settings = body.get("settings").and_then(Value::as_object).unwrap_or(&empty);

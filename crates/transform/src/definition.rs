@@ -38,6 +38,11 @@ impl Origin {
         json!({"source_uuid": self.source_uuid, "epoch": self.epoch, "versioning": self.versioning})
     }
 
+    /// The name of the source's index, where the target's has another one.
+    pub fn source_index_of(mappings: &Map<String, Value>) -> Option<&str> {
+        mappings.get("_meta")?.get("godwit")?.get("source_index")?.as_str()
+    }
+
     /// Reads it back out of a mapping: the source's UUID.
     pub fn source_uuid_of(mappings: &Map<String, Value>) -> Option<&str> {
         mappings.get("_meta")?.get("godwit")?.get("source_uuid")?.as_str()
@@ -75,7 +80,7 @@ pub(crate) fn body(
     };
     knn::settle(&mut settings, &mut mappings, rules);
     if let Some(origin) = origin {
-        mark(&mut mappings, origin);
+        mark(&mut mappings, origin, None);
     }
     let mut body = Map::new();
     if definition.contains_key("settings") || !settings.is_empty() {
@@ -90,14 +95,18 @@ pub(crate) fn body(
     body
 }
 
-/// Says in a mapping where its index came from.
-pub(crate) fn mark(mappings: &mut Map<String, Value>, origin: &Origin) {
+/// Says in a mapping where its index came from; `source_index`: of what name, where that is another one.
+pub(crate) fn mark(mappings: &mut Map<String, Value>, origin: &Origin, source_index: Option<&str>) {
     let meta = mappings.entry("_meta").or_insert_with(|| json!({}));
     if !meta.is_object() {
         *meta = json!({});
     }
     if let Some(meta) = meta.as_object_mut() {
-        meta.insert("godwit".into(), origin.to_json());
+        let mut mark = origin.to_json();
+        if let Some(name) = source_index {
+            mark["source_index"] = name.into();
+        }
+        meta.insert("godwit".into(), mark);
     }
 }
 

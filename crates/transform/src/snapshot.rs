@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Change, Origin, Refusal, Target, Version, alias, definition,
+    Change, Origin, Refusal, Target, TypeNames, Version, alias, definition,
     mapping::knn,
     report::Rules,
     settings,
@@ -29,7 +29,7 @@ pub struct SnapshotIndex<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
     pub target: Target,
-    pub many_types: ManyTypes,
+    pub many_types: ManyTypes<'a>,
     pub aliases: bool,
     /// Its mark; none: not marked.
     pub origin: Option<&'a Origin>,
@@ -46,7 +46,8 @@ pub struct TargetIndex {
     pub refused: Vec<Refusal>,
 }
 
-/// One index for an index of one type (under its own name) or of none; for several types as wanted.
+/// One index for an index of one type (under its own name) or of none; for several types as wanted. By a configuration
+/// ([`ManyTypes::Named`]) there may be none: of an index whose types it leaves out, or that has no type yet.
 ///
 /// Types that differ only in what an index can't be named by get one name; that is a [`Refusal`] of the later.
 pub fn target_indices(index: SnapshotIndex<'_>, wanted: Wanted<'_>) -> Vec<TargetIndex> {
@@ -54,6 +55,7 @@ pub fn target_indices(index: SnapshotIndex<'_>, wanted: Wanted<'_>) -> Vec<Targe
     let (defaults, types): (Vec<_>, Vec<_>) =
         index.mappings.iter().partition(|(name, _)| name == "_default_");
     let mut targets = match (&types[..], wanted.many_types) {
+        (_, ManyTypes::Named(names)) => named(index, wanted, names, &types),
         ([], _) => vec![one(index, wanted, index.name.to_owned(), Types::All, &[])],
         ([_], _) | (_, ManyTypes::Union) => {
             vec![one(index, wanted, index.name.to_owned(), Types::All, &types)]
@@ -81,6 +83,43 @@ pub fn target_indices(index: SnapshotIndex<'_>, wanted: Wanted<'_>) -> Vec<Targe
     targets
 }
 
+/// One index for each name that is configured, with the types that share it.
+fn named(
+    index: SnapshotIndex<'_>,
+    wanted: Wanted<'_>,
+    names: &TypeNames,
+    types: &[&(String, Map<String, Value>)],
+) -> Vec<TargetIndex> {
+    let mut placed = Vec::new();
+    let mut left_out = Vec::new();
+    for of in types {
+        match names.target(index.name, &of.0) {
+            Some(name) => placed.push((name, *of)),
+            None => left_out.push(&of.0),
+        }
+    }
+    let mut found: Vec<&String> = Vec::new();
+    for (name, _) in &placed {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    let made = found.into_iter().map(|name| {
+        let of_name = placed.iter().filter(|(placed, _)| placed == name);
+        let united: Vec<_> = of_name.map(|(_, of)| *of).collect();
+        let types = Types::Only(united.iter().map(|of| of.0.clone()).collect());
+        one(index, wanted, name.clone(), types, &united)
+    });
+    let mut made: Vec<TargetIndex> = made.collect();
+    if let Some(first) = made.first_mut() {
+        let why = "no index is configured for documents of this type";
+        let change =
+            |name: &String| Change { path: format!("mappings.{name}"), why, deferred: false };
+        first.changes.extend(left_out.into_iter().map(change));
+    }
+    made
+}
+
 fn one(
     index: SnapshotIndex<'_>,
     wanted: Wanted<'_>,
@@ -90,7 +129,11 @@ fn one(
 ) -> TargetIndex {
     let mut rules = Rules::new(Some(index.created), wanted.target);
     if name != index.name {
-        rules.changed("name", "an index has one type now: each type got an index of its own");
+        let why = match wanted.many_types {
+            ManyTypes::Named(_) => "what is configured for its types",
+            _ => "an index has one type now: each type got an index of its own",
+        };
+        rules.changed("name", why);
     }
     let mut settings = settings::transform(index.settings, &mut rules);
     let mut body = Map::new();
@@ -116,7 +159,8 @@ fn one(
     knn::settle(&mut settings, &mut mapping, &mut rules);
     body.insert("settings".into(), Value::Object(settings));
     if let Some(origin) = wanted.origin {
-        definition::mark(&mut mapping, origin);
+        let of = (name != index.name).then_some(index.name);
+        definition::mark(&mut mapping, origin, of);
     }
     if !mapping.is_empty() {
         body.insert("mappings".into(), Value::Object(mapping));
@@ -224,6 +268,35 @@ mod tests {
         );
         assert!(made[1].changes.iter().any(|change| change.path == "mappings._parent"));
         assert_eq!(target_of(&made, Some("none")), None);
+    }
+
+    #[test]
+    fn a_configuration_names_unites_and_leaves_out() {
+        let names = json!({"index_mappings": {"i": {"a": "x", "b": "x", "c": "y"}}});
+        let names = TypeNames::parse(&names).unwrap();
+        let origin = Origin { source_uuid: "U".into(), epoch: 0, versioning: "sequence" };
+        let wanted = Wanted {
+            many_types: ManyTypes::Named(&names),
+            origin: Some(&origin),
+            ..Wanted::default()
+        };
+        let field = |name: &str| json!({"properties": {name: {"type": "long"}}});
+        let types = [("a", field("p")), ("b", field("q")), ("c", field("r")), ("d", field("s"))];
+        let made = make(&types, wanted);
+        let names: Vec<_> = made.iter().map(|target| &target.name[..]).collect();
+        assert_eq!(names, ["x", "y"]);
+        assert_eq!(made[0].types, Types::Only(vec!["a".into(), "b".into()]));
+        let mapping = &made[0].body["mappings"];
+        assert_eq!(mapping["properties"].as_object().unwrap().len(), 2);
+        assert_eq!(mapping["_meta"]["godwit"]["source_index"], "i");
+        assert_eq!(Origin::source_index_of(mapping.as_object().unwrap()), Some("i"));
+        let left_out = made[0].changes.iter().find(|change| change.path == "mappings.d").unwrap();
+        assert!(left_out.why.contains("configured"));
+        assert_eq!(target_of(&made, Some("d")), None);
+        assert_eq!(target_of(&made, Some("c")).map(|target| &target.name[..]), Some("y"));
+        // Of none of its types anything is kept, and there may be none yet.
+        assert_eq!(make(&[("d", json!({}))], wanted), []);
+        assert_eq!(make(&[], wanted), []);
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub fn legacy_template_of(
     body: &Map<String, Value>,
     source: Version,
     target: Target,
-    many_types: ManyTypes,
+    many_types: ManyTypes<'_>,
 ) -> Made {
     let mut rules = Rules::new(Some(source), target);
     let mut body = body.clone();
@@ -193,7 +193,7 @@ fn is_default(value: &Value) -> bool {
 fn definition(
     holder: &mut Map<String, Value>,
     source: Version,
-    many_types: ManyTypes,
+    many_types: ManyTypes<'_>,
     path: &str,
     rules: &mut Rules,
 ) {
@@ -228,12 +228,12 @@ fn definition(
 fn united(
     stored: &Map<String, Value>,
     source: Version,
-    many_types: ManyTypes,
+    many_types: ManyTypes<'_>,
     rules: &mut Rules,
 ) -> Map<String, Value> {
     let types = by_type::folded(by_type(stored, source), rules);
     let names: Vec<_> = types.iter().map(|(name, _)| name.as_str()).collect();
-    if let ([_, _, ..], ManyTypes::Split) = (&names[..], many_types) {
+    if let ([_, _, ..], ManyTypes::Split | ManyTypes::Named(_)) = (&names[..], many_types) {
         let names = names.join(", ");
         rules.refuse(
             "mappings",

@@ -2,16 +2,38 @@
 
 use serde_json::{Map, Value};
 
-use crate::{TargetIndex, Version, report::Rules, templates::by_type};
+use crate::{TargetIndex, TypeNames, Version, report::Rules, templates::by_type};
 
 /// What to do with an index of several types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ManyTypes {
+pub enum ManyTypes<'a> {
     /// An index for each type, named `<index>-<type>`.
     #[default]
     Split,
     /// One index, whose mapping has the fields of all. Two documents of one id in two types are one then.
     Union,
+    /// What a person's configuration says of every index and type; types of one name are united.
+    Named(&'a TypeNames),
+}
+
+/// [`ManyTypes`] for settings to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TypeMapping {
+    #[default]
+    Split,
+    Union,
+    Named(TypeNames),
+}
+
+impl TypeMapping {
+    /// For [`crate::Wanted`].
+    pub fn many_types(&self) -> ManyTypes<'_> {
+        match self {
+            Self::Split => ManyTypes::Split,
+            Self::Union => ManyTypes::Union,
+            Self::Named(names) => ManyTypes::Named(names),
+        }
+    }
 }
 
 /// Whose documents an index takes.

@@ -55,7 +55,7 @@ pub(super) fn unclear(item: &Item, why: &str) -> Planned {
     Planned::new(item.kind, &item.name, state)
 }
 
-pub(super) fn many_types(settings: &Settings) -> ManyTypes {
+pub(super) fn many_types(settings: &Settings) -> ManyTypes<'static> {
     match settings.types {
         Types::Split => ManyTypes::Split,
         Types::Union => ManyTypes::Union,
