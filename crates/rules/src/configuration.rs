@@ -26,6 +26,18 @@ pub struct Rules {
     pub(crate) limits: Limits,
 }
 
+/// The provider whose settings say which index documents of a type go to.
+pub(crate) const TYPES: &str = "TypeMappingSanitizationTransformerProvider";
+
+/// What [`Rules::parse_with_types`] finds.
+#[derive(Clone, Debug)]
+pub struct WithTypes {
+    /// `None`: nothing but types is configured.
+    pub rules: Option<Rules>,
+    /// What stands under the provider's name.
+    pub types: Option<Value>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Rule {
     /// The last: whether it looks at what a message carries, not at its head alone.
@@ -77,27 +89,49 @@ impl Rules {
     /// # Errors
     /// [`RulesError`] names the rule by its place in the list, and what to do.
     pub fn parse(text: &str, handed: Handed, read: ReadFile<'_>) -> Result<Self, RulesError> {
-        let value: Value = match serde_json::from_str(text) {
-            Ok(value) => value,
-            Err(_) => serde_saphyr::from_str(text)
-                .map_err(|error| RulesError::Syntax(error.to_string()))?,
-        };
-        let (list, limits) = match value {
-            Value::Array(list) => (list, Limits::default()),
-            Value::Object(mut members) => {
-                let limits = members.remove("limits").map(limits).transpose()?;
-                let rules = members.remove("rules");
-                if let Some((name, _)) = members.into_iter().next() {
-                    let why = "there are `rules` and `limits` beside each other".to_owned();
-                    return Err(RulesError::Rule { rule: format!("`{name}`"), why });
-                }
-                let Some(Value::Array(list)) = rules else {
-                    return Err(RulesError::NoList("without `rules`"));
-                };
-                (list, limits.unwrap_or_default())
+        let (list, limits) = listed(text)?;
+        Self::build(list, limits, handed, read)
+    }
+
+    /// As [`Rules::parse`], with the reference implementation's configuration of types, which isn't a rule.
+    ///
+    /// # Errors
+    /// As [`Rules::parse`].
+    pub fn parse_with_types(
+        text: &str,
+        handed: Handed,
+        read: ReadFile<'_>,
+    ) -> Result<WithTypes, RulesError> {
+        let (mut list, limits) = listed(text)?;
+        let mut types = None;
+        for (at, entry) in list.iter_mut().enumerate() {
+            let Some(settings) = entry.get_mut(TYPES) else { continue };
+            let place = format!("rule {} ({TYPES})", at + 1);
+            let refuse = |why: &str| RulesError::Rule { rule: place.clone(), why: why.to_owned() };
+            let settings = settings.take();
+            if entry.as_object().is_none_or(|entry| entry.len() > 1) {
+                return Err(refuse("it stands alone in its map"));
             }
-            _ => return Err(RulesError::NoList("neither a list nor a map")),
+            if types.replace(settings).is_some() {
+                return Err(refuse("it is there twice"));
+            }
+            // The others keep their places.
+            *entry = serde_json::json!({"NoopTransformerProvider": null});
+        }
+        let rules = match Self::build(list, limits, handed, read) {
+            Ok(rules) => Some(rules),
+            Err(RulesError::NoList(_)) if types.is_some() => None,
+            Err(error) => return Err(error),
         };
+        Ok(WithTypes { rules, types })
+    }
+
+    fn build(
+        list: Vec<Value>,
+        limits: Limits,
+        handed: Handed,
+        read: ReadFile<'_>,
+    ) -> Result<Self, RulesError> {
         let mut rules = Vec::new();
         for (at, entry) in list.into_iter().enumerate() {
             rules.extend(rule(&format!("rule {}", at + 1), entry, handed, read)?);
@@ -127,6 +161,33 @@ impl Rules {
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
+}
+
+/// A configuration's list, and its limits.
+fn listed(text: &str) -> Result<(Vec<Value>, Limits), RulesError> {
+    let value: Value = match serde_json::from_str(text) {
+        Ok(value) => value,
+        Err(_) => {
+            serde_saphyr::from_str(text).map_err(|error| RulesError::Syntax(error.to_string()))?
+        }
+    };
+    let (list, limits) = match value {
+        Value::Array(list) => (list, Limits::default()),
+        Value::Object(mut members) => {
+            let limits = members.remove("limits").map(limits).transpose()?;
+            let rules = members.remove("rules");
+            if let Some((name, _)) = members.into_iter().next() {
+                let why = "there are `rules` and `limits` beside each other".to_owned();
+                return Err(RulesError::Rule { rule: format!("`{name}`"), why });
+            }
+            let Some(Value::Array(list)) = rules else {
+                return Err(RulesError::NoList("without `rules`"));
+            };
+            (list, limits.unwrap_or_default())
+        }
+        _ => return Err(RulesError::NoList("neither a list nor a map")),
+    };
+    Ok((list, limits))
 }
 
 impl Rule {

@@ -25,7 +25,7 @@ mod providers;
 mod watch;
 mod worker;
 
-pub use configuration::{Handed, ReadFile, Rules, RulesError};
+pub use configuration::{Handed, ReadFile, Rules, RulesError, WithTypes};
 pub use engine::{Applied, Engine, Traced};
 pub use failure::{RuleError, Why};
 pub use file::UnreadableRules;

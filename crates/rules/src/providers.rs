@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     RulesError,
-    configuration::{Condition, ReadFile, Rule, Step, text},
+    configuration::{Condition, ReadFile, Rule, Step, TYPES, text},
     javascript::Script,
 };
 
@@ -41,10 +41,12 @@ pub(crate) fn rules(
         "JsonJinjavaTransformerProvider" => {
             refuse("there are no templates here: write the rule in `jq`")
         }
-        "TypeMappingSanitizationTransformerProvider"
-        | "JsonTransformerForDocumentTypeRemovalProvider" => refuse(
-            "types are removed without a rule: take it out (--types of backfill and metadata)",
+        TYPES => refuse(
+            "the replayer alone takes it, in the list itself: take it out (--types of backfill and metadata)",
         ),
+        "JsonTransformerForDocumentTypeRemovalProvider" => {
+            refuse("types are removed without a rule: take it out")
+        }
         "SolrTransformerProvider" => refuse("Solr is no source here"),
         _ => refuse("there is no such provider here: write the rule in `jq` or `js`"),
     }

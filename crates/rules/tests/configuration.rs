@@ -127,6 +127,40 @@ fn the_references_names_are_understood() {
 }
 
 #[test]
+fn types_stand_in_the_list_and_are_no_rule() {
+    let types = r#"{"TypeMappingSanitizationTransformerProvider": {"index_mappings": {}}}"#;
+    let with_types = |text: &str| {
+        let mut read = |name: &str| Err(name.to_owned());
+        let found = Rules::parse_with_types(text, Handed::Message, &mut read);
+        found.map_err(|error| error.to_string())
+    };
+    let found = with_types(&format!("[{types}]")).unwrap();
+    assert!(found.rules.is_none());
+    assert_eq!(found.types.unwrap()["index_mappings"], serde_json::json!({}));
+    let found = with_types(&format!(r#"[{types}, {{"jq": ".a = 1"}}]"#)).unwrap();
+    let traced = Engine::new(&found.rules.unwrap()).unwrap().trace(b"{}").unwrap();
+    assert_eq!(traced[0].rule, "rule 2 (jq)");
+    assert!(with_types("- jq: .").unwrap().types.is_none());
+    for (text, expected) in [
+        (
+            format!("[{types}, {types}]"),
+            "rule 2 (TypeMappingSanitizationTransformerProvider): it is there twice",
+        ),
+        (
+            r#"[{"TypeMappingSanitizationTransformerProvider": {}, "jq": "."}]"#.to_owned(),
+            "stands alone",
+        ),
+        ("[]".to_owned(), "empty"),
+    ] {
+        let error = with_types(&text).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+    // Who can't follow it refuses it.
+    let error = parse(&format!("[{types}]")).unwrap_err();
+    assert!(error.contains("the replayer alone takes it"), "{error}");
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     for (text, expected) in [
         ("[", "the rules can't be read"),
