@@ -97,7 +97,7 @@ impl Index<'_> {
             for note in page {
                 match note.delete {
                     Delete::Version { id, routing, version } => {
-                        deletes.push((DocumentId { id, routing }, version));
+                        deletes.push((DocumentId { id, routing, doc_type: None }, version));
                     }
                     Delete::Gone { id } => drop(gone.insert(id)),
                     Delete::Walk => walk = true,

@@ -3,6 +3,8 @@
 //! The order among them and against everything else is `converge::order`'s. Here: the note in the ledger before
 //! and after, and what each kind needs to have the same effect on the target.
 
+mod parted;
+
 use cluster::{ClusterError, Repeat, Request, data_stream_of};
 use converge::{Control, ControlKind, Doubt, DoubtKind, DoubtReason, Exchange, Scope};
 use serde_json::{Map, Value, json};
@@ -61,10 +63,16 @@ pub(crate) async fn send(
     let (result, done) = match done {
         Done::Well(sent) => ("sent", (sent, None)),
         Done::Needless(why) => (why, (None, None)),
+        Done::Parted => (PARTED, (None, None)),
         Done::Refused(sent, why) => ("refused", (sent, Some(format!("{}: {why}", note.request)))),
     };
     let (sent, failed) = done;
     let (mut doubts, mut notes) = (Vec::new(), json!({"control": result}));
+    if result == PARTED {
+        let (scope, deletes) = (control.scope.clone(), !control.deletes.is_empty());
+        let kind = DoubtKind::Definition { scope, deletes };
+        doubts.push(Doubt { kind, reason: DoubtReason::Types });
+    }
     let failed = match failed {
         // The target's index has changed in another order, or is a younger one: it gets what the source's has.
         Some(why) if context.source.is_some() && is_of_indices(control) => {
@@ -104,7 +112,12 @@ enum Done {
     /// Nothing was to be done, and why.
     Needless(&'static str),
     Refused(Option<Request>, String),
+    /// An index that it is about has others on the target: they get what the source's has.
+    Parted,
 }
+
+/// The label of [`Done::Parted`].
+const PARTED: &str = "read from the source";
 
 async fn act(
     context: &Context,
@@ -119,6 +132,9 @@ async fn act(
     let as_it_was = |body| message::as_captured(version, method, exchange, path, body);
     if is_left_out(context, control) {
         return Ok(Done::Needless(NOT_CHOSEN));
+    }
+    if parted::is_about(context, control, captured.ended).await? {
+        return Ok(Done::Parted);
     }
     let request = match control.kind {
         ControlKind::CreateIndex => {

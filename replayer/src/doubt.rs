@@ -4,10 +4,12 @@
 //! document, deletes included. What is found is written with its own version; what is gone is deleted on the
 //! target with the version that the target has, so that nothing newer is lost.
 
+mod bulks;
 mod named;
 mod reading;
 mod settled;
 mod streams;
+mod typed;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -103,10 +105,7 @@ pub(crate) async fn resolve(
             reading.bear(index, done)?;
         }
     }
-    for index in std::mem::take(&mut reading.replaced) {
-        let done = reading.sweep(&index, swept, "walk").await;
-        reading.bear(index, done)?;
-    }
+    reading.fill_replaced(swept).await?;
     Ok(reading.settle(batch))
 }
 

@@ -12,6 +12,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use bytes::Bytes;
 use cluster::{ClusterError, Repeat, Request};
 use codec::reads::{endpoint_class, only_reads};
 use converge::{
@@ -32,6 +33,7 @@ use crate::{
     metrics::Metrics,
     mirrored,
     operations::{self, Occasion},
+    parted_reads,
     recorder::Receipt,
     replay::deletes,
     rules::{Kept, Ruled},
@@ -185,6 +187,7 @@ async fn read(
     context.metrics.reads.inc();
     let path = context.ids.in_path(&String::from_utf8_lossy(&exchange.target));
     let body = context.ids.in_body(&exchange.body);
+    let (path, body) = of_parts(context, path, body).await?;
     let (version, method) = (context.source_version, &captured.request.method_bytes);
     let request = message::as_captured(version, method, exchange, &path, body);
     let repeat = match read.kind {
@@ -211,6 +214,23 @@ async fn read(
         context.ids.learn(&answer.body, &reply.body);
     }
     Ok(deed)
+}
+
+/// A read of indices whose types are indices of their own on the target.
+async fn of_parts(
+    context: &Context,
+    path: String,
+    body: Bytes,
+) -> Result<(String, Bytes), ClusterError> {
+    let mut parts = parted_reads::Parts::new();
+    if context.indices.has_types() {
+        for index in parted_reads::named(&path, &body) {
+            if let Some(found) = context.indices.parts_to_read(&index).await? {
+                parts.insert(index, found);
+            }
+        }
+    }
+    Ok(parted_reads::route(&path, &body, &parts).unwrap_or((path, body)))
 }
 
 /// Whether documents that it finds may be newer than those that the source found.

@@ -6,7 +6,9 @@
 //! taken for the one before it.
 
 mod definitions;
+mod parts;
 mod reconcile;
+mod renamed;
 mod streams;
 mod types;
 
@@ -19,9 +21,12 @@ use cluster::{Cluster, ClusterError, IndexDefinition, data_stream_of};
 use converge::Selection;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
-use transform::{Origin, Version};
+use transform::Origin;
 
+use self::{renamed::OnlyRead, types::Typed};
 use crate::{chosen::Chosen, metrics::Metrics, source::Source};
+
+pub(crate) use self::types::{Part, Place};
 
 #[derive(Debug)]
 pub(crate) struct Indices {
@@ -34,8 +39,12 @@ pub(crate) struct Indices {
     deleted: Mutex<Deleted>,
     /// Indices whose image was replaced by an empty one: what it had is to be read from the source again.
     replaced: Mutex<HashSet<String>>,
-    /// The source's, before Elasticsearch 7: an index may have several types.
-    typed: Option<Version>,
+    /// A source before Elasticsearch 7: an index may have several types.
+    typed: Option<Typed>,
+    /// Indices, by UUID and names on the target, that nothing else on the target stands for.
+    settled: Mutex<HashMap<String, (String, Vec<String>)>>,
+    /// Indices that were only read.
+    read: Mutex<HashMap<String, OnlyRead>>,
     chosen: Chosen,
 }
 
@@ -53,8 +62,10 @@ struct Ready {
     look: u64,
     /// When the source was asked for it, nanoseconds since 1970.
     asked: u64,
-    /// Its one type, where there may be others.
-    doc_type: Option<String>,
+    /// Its types, where there may be several.
+    types: Vec<String>,
+    /// Where its documents go when that isn't one index of its name.
+    parts: Option<Arc<[Part]>>,
     /// The data stream that it is of: its documents go into the target's stream of that name.
     stream: Option<Arc<str>>,
 }
@@ -93,10 +104,15 @@ pub(crate) enum IndexError {
     )]
     Mapping { index: String, reason: String },
     #[error(
-        "index `{index}` has several types ({}), which no target has: leave it out of the replay (`--index`), stop its writes, and let \
-         `backfill` split it into an index for each type", types.join(", ")
+        "index `{index}` has several types that can't be put on the target so: {why}; say what becomes of them (`--types split` or \
+         `union`, or a configuration of TypeMappingSanitizationTransformerProvider), or leave it out of the replay (`--index`)"
     )]
-    SeveralTypes { index: String, types: Vec<String> },
+    Types { index: String, why: String },
+    #[error(
+        "a type of index `{index}` goes to `{name}`, which is another index of the source's: say where else (a configuration of \
+         TypeMappingSanitizationTransformerProvider)"
+    )]
+    Taken { index: String, name: String },
     #[error(
         "the target has no data stream `{stream}`, which index `{index}` is of, and can't make it: {status}: {body}; migrate its \
          index template first"
@@ -121,6 +137,8 @@ impl Indices {
             deleted: Mutex::default(),
             replaced: Mutex::default(),
             typed: None,
+            settled: Mutex::default(),
+            read: Mutex::default(),
             chosen: Chosen::default(),
         };
         for (named, answered) in deletions {
@@ -254,22 +272,16 @@ impl Indices {
             let known = Ready { uuid: Some(uuid), created, look, asked, ..Ready::default() };
             return self.make_stream(index, stream, known).await;
         }
-        let doc_type = self.one_type(index, &original)?;
+        let known = Ready { uuid: Some(uuid.clone()), created, look, asked, ..Ready::default() };
+        if let Some(parted) = self.make_parts(index, &original, known.clone()).await? {
+            return Ok(parted);
+        }
         match found {
             None => self.create_from(index, &original, &uuid).await?,
             Some(found) => self.adopt(index, &original, &uuid, created, &found).await?,
         }
         let image = self.image(index).await?.unwrap_or_default();
-        Ok(Ready {
-            uuid: Some(uuid),
-            on_target: true,
-            image,
-            created,
-            look,
-            asked,
-            doc_type,
-            stream: None,
-        })
+        Ok(Ready { on_target: true, image, types: self.types(&original), ..known })
     }
 
     /// An index of that name is on the target: ours, an older one's image, or somebody else's.

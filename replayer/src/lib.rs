@@ -49,6 +49,7 @@ mod numbering;
 mod offsets;
 mod operations;
 mod pacer;
+mod parted_reads;
 mod recorder;
 mod replay;
 mod rules;
@@ -73,9 +74,10 @@ pub use rules::{HeaderChanges, Host};
 pub use run::run;
 pub use settings::{
     BadSettings, Flags, Mutations, Output, Pace, Settings, TransformFlags, TransformSettings,
-    TupleCompression, TupleFlags, TupleLayout, TupleSettings,
+    TupleCompression, TupleFlags, TupleLayout, TupleSettings, Types,
 };
 pub use summary::Summary;
+pub use transform::{TypeMapping, TypeNames};
 pub use transform_try::{
     Outcome, Side, Totals, Tried, TryError, TryFlags, TrySettings, transform_try,
 };

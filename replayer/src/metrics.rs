@@ -125,6 +125,13 @@ impl Metrics {
         }
     }
 
+    /// So many writes were of documents whose types nothing is configured for.
+    pub(crate) fn type_left_out(&self, writes: u64) {
+        if writes > 0 {
+            self.nothing.with_label_values(&["type left out"]).inc_by(writes);
+        }
+    }
+
     /// So many writes were of indices that aren't replayed.
     pub(crate) fn left_out(&self, writes: u64) {
         // Who replays all indices isn't told of none.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     context::Context,
     exchange::BY_RULE,
-    indices::{IndexError, Prepared},
+    indices::{IndexError, Place, Prepared},
     message, noted,
     rules::{Kept, Ruled},
     sender::Answers,
@@ -71,8 +71,12 @@ pub(crate) async fn apply(
         Round { answered, start: Instant::now(), followed: HashSet::new(), busy: false };
     let mut attempt = 0;
     loop {
+        let count = left.len();
+        left.retain(|item| context.indices.has_place(item));
+        applied.superseded += (count - left.len()) as u64;
         let request = Write { shape: write.shape, refresh: write.refresh, items: left };
-        let Some(rendered) = converge::render(&request, Rendering::default()) else {
+        let placed = context.indices.placed(&request);
+        let Some(rendered) = converge::render(&placed, Rendering::default()) else {
             return Ok(applied);
         };
         let message = message::rendered(&rendered, exchange);
@@ -219,13 +223,21 @@ async fn admitted(
         {
             context.indices.forget(index);
             prepared.insert(index, settle(context.indices.prepare(index, answered).await)?);
+            if context.indices.take_replaced(index) {
+                let kind = DoubtKind::Walk { index: Arc::from(index) };
+                applied.doubts.push(Doubt { kind, reason: DoubtReason::OverlapsDeletion });
+            }
         }
         match prepared.get(index) {
             Some(Ok(Prepared::InStream)) => applied.doubts.push(Doubt {
                 kind: DoubtKind::ByIdAnywhere(operation.address.clone()),
                 reason: DoubtReason::DataStream,
             }),
-            Some(Ok(Prepared::Ready)) => items.push(Item::Operation(operation.clone())),
+            Some(Ok(Prepared::Ready)) => match context.indices.place_of(operation) {
+                Place::Same | Place::Part(_) => items.push(Item::Operation(operation.clone())),
+                Place::LeftOut => context.metrics.type_left_out(1),
+                Place::Gone => applied.superseded += 1,
+            },
             Some(Ok(Prepared::Superseded)) | None => applied.superseded += 1,
             Some(Ok(Prepared::NotChosen)) => applied.left_out += 1,
             Some(Ok(Prepared::Younger)) => applied.doubts.push(Doubt {

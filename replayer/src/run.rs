@@ -119,7 +119,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
             metrics.clone(),
         ),
         indices: Indices::new(target, source.clone(), metrics.clone(), skew, deletions)
-            .with_types(source_version)
+            .with_types(source_version, settings.types.clone())
             .only(settings.indices.clone()),
         ids: SourceIds::default(),
         ahead: Ahead::default(),

@@ -2,6 +2,7 @@
 
 mod transforms;
 mod tuples;
+mod types;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -10,12 +11,14 @@ use cluster::{SourceReach, TargetReach};
 use journal::{JournalUrl, StartFrom};
 use serde::{Deserialize, Serialize};
 use settings::{Size, Span, layered, refuse};
+use transform::TypeMapping;
 
 use crate::chosen::Chosen;
 
 pub use settings::BadSettings;
 pub use transforms::{TransformFlags, TransformSettings};
 pub use tuples::{TupleCompression, TupleFlags, TupleLayout, TupleSettings};
+pub use types::Types;
 
 pub(crate) const PROGRAM: &str = "traffic-replayer";
 
@@ -49,6 +52,9 @@ pub struct Flags {
     /// May be given again; all when not given
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub index: Vec<String>,
+    /// An index of several types becomes: `split` (default), one index a type; `union`, one index
+    #[arg(long, value_name = "HOW")]
+    pub types: Option<Types>,
     /// Replay so many times faster than it was captured; 0: as fast as the target takes it
     #[arg(long, value_name = "N")]
     pub speedup: Option<f64>,
@@ -201,6 +207,8 @@ pub struct Settings {
     pub tuple_file_age: Duration,
     pub mutations: Mutations,
     pub indices: Chosen,
+    /// What becomes of an index of several types.
+    pub types: TypeMapping,
     pub pace: Pace,
     pub lookahead_bytes: usize,
     pub body_limit: usize,
@@ -243,6 +251,7 @@ impl Settings {
             tuple_file_age: Duration::from_secs(300),
             mutations: Mutations::Converge,
             indices: Chosen::default(),
+            types: TypeMapping::Split,
             pace: Pace::Speedup(1.0),
             lookahead_bytes: 256 << 20,
             body_limit: 512 << 20,
@@ -345,6 +354,7 @@ impl Settings {
         settings.doubt_batch = flags.doubt_batch.unwrap_or(settings.doubt_batch).clamp(1, 10_000);
         settings.note_deletes = flags.note_deletes.unwrap_or(settings.note_deletes);
         settings.transforms = flags.transforms.check()?;
+        settings.types = types::check(flags.types, &mut settings.transforms, settings.mutations)?;
         settings.tuple = flags.tuple.check(&settings.tuples)?;
         if settings.tuple.store.is_some() {
             settings.tuple_file_age = AGE_IN_A_STORE;

@@ -3,10 +3,7 @@
 
 mod lab;
 
-use cluster::Method;
 use lab::{Lab, awkward::awkward};
-use serde_json::json;
-use telemetry::Shutdown;
 
 /// Six clients, some 400 requests.
 async fn converges(source: &str, target: &str) {
@@ -49,26 +46,4 @@ async fn from_elasticsearch_8_19() {
 #[tokio::test(flavor = "multi_thread")]
 async fn from_opensearch_2() {
     converges("opensearch-2", "3").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_index_of_several_types_is_named_and_not_mixed_up() {
-    let lab = Lab::between("several-types", "5.6", "1").await;
-    let index = lab.index.clone();
-    lab.ok(Method::PUT, &format!("/{index}/first/1"), &json!({"said": "by the first"})).await;
-    let shutdown = Shutdown::new();
-    let clients = async {
-        lab.wait_for(&index, "1").await;
-        lab.ok(Method::PUT, &format!("/{index}/second/1"), &json!({"said": "by the second"})).await;
-        lab.stop_proxy().await;
-        shutdown.drain();
-    };
-    let (live, ()) = tokio::join!(lab.replay_until(&shutdown), clients);
-    live.unwrap();
-    let last = lab.replay(|_| {}).await.unwrap();
-    assert!(last.doubt_left > 0 && !last.is_converged(), "{last}");
-    let named = last.open.iter().any(|line| line.contains("several types (first, second)"));
-    assert!(named, "{last}");
-    let found = lab.on_target(Method::GET, &format!("/{index}/_doc/1")).await;
-    assert_eq!(found["_source"]["said"], "by the first");
 }

@@ -106,7 +106,7 @@ impl Store {
         &self,
         id: &str,
     ) -> Result<Option<(T, Version)>, CoordinatorError> {
-        let ids = [DocumentId { id: id.to_owned(), routing: None }];
+        let ids = [DocumentId { id: id.to_owned(), routing: None, doc_type: None }];
         let found = self.cluster.multi_get(&self.index, &ids).await?.pop();
         match found {
             None | Some(Found::Gone | Found::NoIndex) => Ok(None),

@@ -103,6 +103,11 @@ impl Migration {
         if !self.indices.is_empty() {
             keys.insert("index".into(), json!(self.indices));
         }
+        // All of them have to make the same indices of an index of several types.
+        let types = self.backfill_keys.get("types").or(self.metadata_keys.get("types"));
+        if let Some(types) = types.filter(|_| !self.replay_keys.contains_key("types")) {
+            keys.insert("types".into(), types.clone());
+        }
         if !self.kafka.is_empty() {
             keys.insert("kafka".into(), self.kafka_properties());
         }

@@ -1,5 +1,7 @@
 //! Documents with the numbers that order them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,9 @@ pub struct DocumentId {
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routing: Option<String>,
+    /// Its mapping type, which only a source before Elasticsearch 7 is told ([`Cluster::multi_get_typed`]).
+    #[serde(skip)]
+    pub doc_type: Option<String>,
 }
 
 /// A live document of the source.
@@ -21,6 +26,8 @@ pub struct DocumentId {
 pub struct Document {
     pub id: String,
     pub routing: Option<String>,
+    /// Its mapping type; `None` of one that isn't told apart, `_doc`.
+    pub doc_type: Option<String>,
     pub seq_no: i64,
     pub primary_term: i64,
     pub version: i64,
@@ -48,6 +55,27 @@ impl Cluster {
         ids: &[DocumentId],
     ) -> Result<Vec<Found>, ClusterError> {
         self.read_each(index, ids, serde_json::json!({ "docs": ids }), Wanted::Document).await
+    }
+
+    /// As [`Cluster::multi_get`], of documents of these types, for a cluster that has types.
+    pub async fn multi_get_typed(
+        &self,
+        index: &str,
+        ids: &[DocumentId],
+        wanted: Wanted,
+    ) -> Result<Vec<Found>, ClusterError> {
+        #[derive(Serialize)]
+        struct Asked<'a> {
+            #[serde(flatten)]
+            id: &'a DocumentId,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            _type: Option<&'a str>,
+            _source: bool,
+        }
+        let _source = wanted == Wanted::Document;
+        let docs: Vec<_> =
+            ids.iter().map(|id| Asked { id, _type: id.doc_type.as_deref(), _source }).collect();
+        self.read_each(index, ids, serde_json::json!({ "docs": docs }), wanted).await
     }
 
     /// The `_version` of a document, realtime; `None` when it or its index isn't there.
@@ -194,6 +222,8 @@ fn parse_multi_get(body: &Bytes, wanted: Wanted) -> Result<Parsed, String> {
 #[derive(Deserialize)]
 pub(crate) struct RawHit<'a> {
     _id: String,
+    #[serde(borrow)]
+    _type: Option<Cow<'a, str>>,
     _routing: Option<String>,
     _seq_no: Option<i64>,
     _primary_term: Option<i64>,
@@ -230,6 +260,7 @@ impl<'a> RawHit<'a> {
             source: Bytes::new(),
             id: self._id,
             routing: self._routing,
+            doc_type: self._type.filter(|name| name != "_doc").map(Cow::into_owned),
             seq_no: self._seq_no.unwrap_or(0),
             primary_term: self._primary_term.unwrap_or(0),
             version: self._version.unwrap_or(0),
@@ -250,6 +281,20 @@ fn one_line(body: &Bytes, raw: &RawValue) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_read_and_never_sent_by_mistake() {
+        let body = br#"{"docs":[{"_id":"1","_type":"t","found":true},{"_id":"1","_type":"_doc","found":true}]}"#;
+        let read = parse_multi_get(&Bytes::from_static(body), Wanted::Numbers);
+        let Ok(Parsed::All(read)) = read else { unreachable!("{read:?}") };
+        let types = read.iter().map(|found| match found {
+            Found::Live(document) => document.doc_type.as_deref(),
+            _ => unreachable!("{found:?}"),
+        });
+        assert_eq!(types.collect::<Vec<_>>(), [Some("t"), None]);
+        let id = DocumentId { id: "1".into(), routing: None, doc_type: Some("t".into()) };
+        assert_eq!(serde_json::json!(id), serde_json::json!({"_id": "1"}));
+    }
 
     #[test]
     fn documents_gone_and_missing_indices_are_told_apart() {

@@ -29,5 +29,8 @@ pub fn not_among(there: Vec<Document>, here: &[Document]) -> Vec<(DocumentId, i6
 }
 
 fn with_version(document: Document) -> (DocumentId, i64) {
-    (DocumentId { id: document.id, routing: document.routing }, document.version)
+    (
+        DocumentId { id: document.id, routing: document.routing, doc_type: document.doc_type },
+        document.version,
+    )
 }

@@ -182,6 +182,8 @@ pub enum DoubtReason {
     DataStream,
     /// The target refused a control request that the source carried out: the index there is another one by now.
     RefusedByTarget,
+    /// A control request for an index whose types are indices of their own on the target.
+    Types,
 }
 
 /// Why there is nothing to do.
@@ -359,6 +361,7 @@ impl DoubtReason {
             Self::Conflict => "conflict",
             Self::DataStream => "data stream",
             Self::RefusedByTarget => "refused by the target",
+            Self::Types => "types",
         }
     }
 }

@@ -11,7 +11,7 @@ use converge::{
 };
 use deletes::Delete;
 
-use super::{Swept, named};
+use super::{Swept, bulks, named};
 use crate::{
     context::Context,
     indices, noted,
@@ -31,6 +31,8 @@ pub(super) struct Reading<'a> {
     pub(super) replaced: BTreeSet<String>,
     /// Data streams of the target that were read to their end.
     pub(super) walked: BTreeSet<Arc<str>>,
+    /// Indices whose types were looked at.
+    pub(super) looked: BTreeSet<String>,
 }
 
 impl<'a> Reading<'a> {
@@ -42,6 +44,7 @@ impl<'a> Reading<'a> {
             behind: HashMap::new(),
             replaced: BTreeSet::new(),
             walked: BTreeSet::new(),
+            looked: BTreeSet::new(),
         }
     }
 
@@ -74,11 +77,19 @@ impl<'a> Reading<'a> {
         name: &str,
         documents: BTreeSet<Address>,
     ) -> Result<(), ClusterError> {
-        let asked = |address: Address| DocumentId { id: address.id, routing: address.routing };
+        let asked = |address: Address| DocumentId {
+            id: address.id,
+            routing: address.routing,
+            doc_type: address.doc_type.map(|name| name.to_string()),
+        };
         let ids: Vec<DocumentId> = documents.into_iter().map(asked).collect();
         let all: Vec<&str> = ids.iter().map(|one| one.id.as_str()).collect();
         // An index that is gone took its documents with it.
         for index in self.outside_streams(name, &all).await? {
+            if self.has_parts(&index, &all).await? {
+                self.by_id_in_parts(&index, &ids).await?;
+                continue;
+            }
             for ids in ids.chunks(self.context.settings.doubt_batch) {
                 let gone = self.read(&index, ids).await?;
                 let notes = gone.iter().map(|id| Delete::Gone { id: id.id.clone() });
@@ -131,6 +142,10 @@ impl<'a> Reading<'a> {
     ) -> Result<(), ClusterError> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         for index in self.outside_streams(name, &ids).await? {
+            if self.has_parts(&index, &ids).await? {
+                self.anywhere_in_parts(&index, &ids).await?;
+                continue;
+            }
             for ids in ids.chunks(self.context.settings.doubt_batch) {
                 let notes = ids.iter().map(|id| Delete::Gone { id: (*id).to_owned() });
                 noted::note(self.context, &index, notes.collect()).await?;
@@ -160,6 +175,8 @@ impl<'a> Reading<'a> {
             }
         };
         self.behind.insert(format!("{scope:?}"), names.iter().cloned().collect());
+        let replaced = names.iter().filter(|index| self.context.indices.take_replaced(index));
+        self.replaced.extend(replaced.cloned());
         if deletes {
             // Made anew, and empty.
             for index in names {
@@ -197,6 +214,9 @@ impl<'a> Reading<'a> {
         how: &'static str,
     ) -> Result<(), ClusterError> {
         let Some(original) = self.original(index).await? else { return Ok(()) };
+        if self.has_parts(index, &[]).await? {
+            return self.compare_parts(index, how).await;
+        }
         let prepared = self.context.indices.prepare(index, u64::MAX).await;
         if let Err(why) = operations::settle(prepared)? {
             self.failures.insert(index.to_owned(), why);
@@ -299,6 +319,9 @@ impl<'a> Reading<'a> {
         if let Some(stream) = self.stream(index).await? {
             return self.find_gone_in_stream(index, stream).await;
         }
+        if self.has_parts(index, &[]).await? {
+            return self.find_gone_in_parts(index).await;
+        }
         if self.context.sender.target.index_definitions(index).await?.is_empty() {
             return Ok(());
         }
@@ -316,7 +339,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    async fn write(
+    pub(super) async fn write(
         &mut self,
         index: &str,
         documents: Vec<Document>,
@@ -330,12 +353,22 @@ impl<'a> Reading<'a> {
             let ids = documents.into_iter().map(|document| document.id).collect();
             return self.in_stream(index, &stream, ids, how).await;
         }
-        let mut operations = Vec::with_capacity(documents.len());
         let versions = self.versions_for(index, &documents).await?;
+        self.write_with(index, documents, versions, how).await
+    }
+
+    pub(super) async fn write_with(
+        &mut self,
+        index: &str,
+        documents: Vec<Document>,
+        versions: Vec<Result<Version, String>>,
+        how: &'static str,
+    ) -> Result<(), ClusterError> {
+        let mut operations = Vec::with_capacity(documents.len());
         for (document, version) in documents.into_iter().zip(versions) {
             match version {
                 Ok(version) => operations.push(Operation {
-                    address: address(index, document.id, document.routing),
+                    address: address(index, document.id, document.routing, document.doc_type),
                     version,
                     change: Change::Index { source: document.source, dynamic_templates: None },
                 }),
@@ -347,7 +380,7 @@ impl<'a> Reading<'a> {
 
     /// The versions that documents get on the target: those of their sequence numbers. Without such, those that
     /// the target has: nobody else writes meanwhile.
-    async fn versions_for(
+    pub(super) async fn versions_for(
         &self,
         index: &str,
         documents: &[Document],
@@ -364,15 +397,15 @@ impl<'a> Reading<'a> {
     }
 
     /// Deletes documents with the versions that the target had.
-    async fn delete(
+    pub(super) async fn delete(
         &mut self,
         index: &str,
         gone: Vec<(DocumentId, i64)>,
         how: &'static str,
     ) -> Result<(), ClusterError> {
-        let delete = |(DocumentId { id, routing }, version)| {
+        let delete = |(DocumentId { id, routing, doc_type }, version)| {
             let version = Version::of_external(version).ok()?;
-            let address = address(index, id, routing);
+            let address = address(index, id, routing, doc_type);
             Some(Operation { address, version, change: Change::Delete })
         };
         self.apply(gone.into_iter().filter_map(delete).collect(), how).await
@@ -383,7 +416,7 @@ impl<'a> Reading<'a> {
         operations: Vec<Operation>,
         how: &'static str,
     ) -> Result<(), ClusterError> {
-        for part in parts(operations) {
+        for part in bulks::of(operations) {
             let items = part.into_iter().map(Item::Operation).collect();
             let write = Write { shape: Shape::Bulk, refresh: Refresh::No, items };
             // What the source has now is younger than any deletion of its index.
@@ -403,63 +436,23 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Bulk requests of at most this many bytes of documents.
-const PART_BYTES: usize = 16 << 20;
+pub(super) fn address(
+    index: &str,
+    id: String,
+    routing: Option<String>,
+    doc_type: Option<String>,
+) -> Address {
+    Address { index: Arc::from(index), doc_type: doc_type.map(Arc::from), id, routing }
+}
 
-fn parts(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
-    let mut parts: Vec<Vec<Operation>> = Vec::new();
-    let mut bytes = usize::MAX;
-    for operation in operations {
-        let size = match &operation.change {
-            Change::Index { source, .. } => source.len(),
-            Change::Delete => 0,
-        };
-        bytes = bytes.saturating_add(size);
-        match parts.last_mut().filter(|_| bytes <= PART_BYTES) {
-            Some(part) => part.push(operation),
-            None => {
-                parts.push(vec![operation]);
-                bytes = size;
-            }
-        }
+pub(super) fn id_of(document: &Document) -> DocumentId {
+    DocumentId {
+        id: document.id.clone(),
+        routing: document.routing.clone(),
+        doc_type: document.doc_type.clone(),
     }
-    parts
 }
 
-fn address(index: &str, id: String, routing: Option<String>) -> Address {
-    Address { index: Arc::from(index), doc_type: None, id, routing }
-}
-
-fn id_of(document: &Document) -> DocumentId {
-    DocumentId { id: document.id.clone(), routing: document.routing.clone() }
-}
-
-fn version_of(document: &Document) -> Result<Version, String> {
+pub(super) fn version_of(document: &Document) -> Result<Version, String> {
     Version::of_sequence(0, document.primary_term, document.seq_no).map_err(|e| e.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    #[test]
-    fn bulks_are_bounded_by_bytes() {
-        let operation = |size| Operation {
-            address: address("i", "1".into(), None),
-            version: Version::ZERO,
-            change: Change::Index {
-                source: Bytes::from(vec![b' '; size]),
-                dynamic_templates: None,
-            },
-        };
-        let sizes = |sizes: &[usize]| {
-            let made = parts(sizes.iter().map(|size| operation(*size)).collect());
-            made.iter().map(Vec::len).collect::<Vec<_>>()
-        };
-        assert_eq!(sizes(&[]), [0; 0]);
-        assert_eq!(sizes(&[1, 1, PART_BYTES, 1, 1]), [2, 1, 2]);
-        assert_eq!(sizes(&[PART_BYTES - 1, 1, 1]), [2, 1]);
-    }
 }

@@ -22,7 +22,9 @@ impl Indices {
         if let Some(source) = &self.source
             && let Some(original) = source.cluster.index_definitions(index).await?.remove(index)
         {
-            self.one_type(index, &original)?;
+            if self.has_types() {
+                return self.ready(index, answered).await.map(drop);
+            }
             let uuid = original.uuid().unwrap_or_default().to_owned();
             let found = self.target.index_definitions(index).await?.remove(index);
             let created = super::creation(&original);
@@ -30,6 +32,9 @@ impl Indices {
                 None => self.create_from(index, &original, &uuid).await,
                 Some(found) => self.adopt(index, &original, &uuid, created, &found).await,
             };
+        }
+        if self.create_parts(index, body, answered).await? {
+            return Ok(());
         }
         self.create(index, body, &Origin::of_journal(answered), "request").await
     }
@@ -56,7 +61,7 @@ impl Indices {
     /// The settings with the number of routing shards, which `GET /index` leaves out. The target has to hash ids
     /// and routings as the source does: where two routings of an id lead to two shards there are two documents,
     /// where they lead to one there is one.
-    async fn with_routing_shards(
+    pub(super) async fn with_routing_shards(
         &self,
         index: &str,
         original: &IndexDefinition,
@@ -90,7 +95,16 @@ impl Indices {
         for change in &made.changes {
             tracing::debug!(index, path = change.path, why = change.why, "changed for the target");
         }
-        let reply = self.target.create_index(index, &made.body).await?;
+        self.create_made(index, &made.body, from).await
+    }
+
+    pub(super) async fn create_made(
+        &self,
+        index: &str,
+        body: &Value,
+        from: &str,
+    ) -> Result<(), IndexError> {
+        let reply = self.target.create_index(index, body).await?;
         let exists = || reply.excerpt().contains("resource_already_exists_exception");
         if reply.is_success() {
             tracing::info!(index, from, "index created on the target");
@@ -128,14 +142,16 @@ impl Indices {
         index: &str,
         original: &IndexDefinition,
     ) -> Result<Option<String>, IndexError> {
-        let (mapping, _) = transform::mapping_body(&original.mappings);
-        if mapping.is_empty() {
-            return Ok(None);
+        let mut refused = None;
+        for (name, mapping) in self.mappings(index, original) {
+            if !mapping.is_empty() {
+                refused = self.put_mapping(&name, &mapping).await?.or(refused);
+            }
         }
-        self.put_mapping(index, &mapping).await
+        Ok(refused)
     }
 
-    async fn put_mapping(
+    pub(super) async fn put_mapping(
         &self,
         index: &str,
         mapping: &Map<String, Value>,
@@ -161,21 +177,51 @@ impl Indices {
         &self,
         named: &Selection,
     ) -> Result<BTreeMap<String, String>, ClusterError> {
+        let images = self.images_named(named).await?;
+        Ok(images.into_iter().map(|(name, image)| (name, image.uuid)).collect())
+    }
+
+    /// As [`Indices::deletable`], with whose images they are.
+    pub(super) async fn images_named(
+        &self,
+        named: &Selection,
+    ) -> Result<BTreeMap<String, Image>, ClusterError> {
         let mut found = BTreeMap::new();
         for part in named.names() {
             let pattern = part.contains('*');
             for (name, definition) in self.target.index_definitions(part).await? {
+                let of = Origin::source_index_of(&definition.mappings).unwrap_or(&name).to_owned();
                 // Behind an alias stands another name: the source can't have meant that.
-                if !named.contains(&name) || !self.chosen.has(&name) {
+                if !named.contains(&of) || !self.chosen.has(&of) {
                     continue;
                 }
                 let is_image = Origin::source_uuid_of(&definition.mappings).is_some();
                 let uuid = definition.uuid().unwrap_or_default().to_owned();
                 if is_image && !name.starts_with('.') || !pattern {
-                    found.insert(name, uuid);
+                    found.insert(name, Image { uuid, of });
+                }
+            }
+        }
+        for (of, names) in self.renamed().await? {
+            if !named.contains(&of) || !self.chosen.has(&of) {
+                continue;
+            }
+            for name in names {
+                if let Some(definition) = self.target.index_definitions(&name).await?.remove(&name)
+                {
+                    let uuid = definition.uuid().unwrap_or_default().to_owned();
+                    found.insert(name, Image { uuid, of: of.clone() });
                 }
             }
         }
         Ok(found)
     }
+}
+
+/// An index of the target that stands for one of the source's.
+#[derive(Debug)]
+pub(super) struct Image {
+    uuid: String,
+    /// The source's name of it.
+    pub(super) of: String,
 }

@@ -28,19 +28,23 @@ impl Indices {
         }
         // The indices of a data stream are the target's own matter.
         originals.retain(|name| self.chosen.has(name) && data_stream_of(name).is_none());
-        let images = self.deletable(&named).await?;
-        for gone in images.keys().filter(|name| !originals.contains(*name)) {
+        let images = self.images_named(&named).await?;
+        for (gone, image) in images.iter().filter(|(_, image)| !originals.contains(&image.of)) {
             let definition = self.target.index_definitions(gone).await?.remove(gone);
             let is_image = definition
                 .is_some_and(|definition| Origin::source_uuid_of(&definition.mappings).is_some());
             if is_image {
                 tracing::info!(index = gone, "deleted on the source: deleting it on the target");
                 self.delete(gone).await?;
-                self.forget(gone);
+                self.forget(&image.of);
             }
         }
         for index in &originals {
             if anew {
+                let renamed = images.iter().filter(|(_, image)| image.of == *index);
+                for name in renamed.map(|(name, _)| name).filter(|name| *name != index) {
+                    self.delete(name).await?;
+                }
                 self.delete(index).await?;
             }
             self.forget(index);
@@ -59,16 +63,26 @@ impl Indices {
     async fn follow(&self, index: &str) -> Result<(), IndexError> {
         let Some(source) = &self.source else { return Ok(()) };
         let original = source.cluster.index_definitions(index).await?.remove(index);
-        let image = self.target.index_definitions(index).await?.remove(index);
-        let (Some(original), Some(image)) = (original, image) else { return Ok(()) };
-        self.follow_aliases(index, &original, &image).await?;
-        self.follow_settings(index, &original, &image).await?;
-        let states =
-            (source.cluster.index_state(index).await, self.target.index_state(index).await);
-        if let (Ok(Some(wanted)), Ok(Some(found))) = states
-            && wanted.open != found.open
+        let Some(original) = original else { return Ok(()) };
+        let wanted = source.cluster.index_state(index).await;
+        for name in self.names(index) {
+            let Some(image) = self.target.index_definitions(&name).await?.remove(&name) else {
+                continue;
+            };
+            self.follow_aliases(&name, &original, &image).await?;
+            self.follow_settings(&name, &original, &image).await?;
+            if let Ok(Some(wanted)) = &wanted {
+                self.follow_state(&name, wanted.open).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow_state(&self, index: &str, open: bool) -> Result<(), IndexError> {
+        if let Ok(Some(found)) = self.target.index_state(index).await
+            && open != found.open
         {
-            let verb = if wanted.open { "_open" } else { "_close" };
+            let verb = if open { "_open" } else { "_close" };
             let path = format!("/{}/{verb}", encode_segment(index));
             self.target.call(Request::new(Method::POST, path)).await?;
         }
@@ -117,20 +131,22 @@ impl Indices {
                 continue;
             };
             let refused = self.bring_up_mapping(&index, &original).await?;
-            let Some(image) = self.target.index_definitions(&index).await?.remove(&index) else {
-                continue;
-            };
-            let fields = |mappings| transform::mapping_body(mappings).0;
-            let (wanted, found) = (fields(&original.mappings), fields(&image.mappings));
-            let mut paths = Vec::new();
-            differing("", &wanted, &found, &mut paths);
-            if let Some(path) = paths.first() {
-                let why = refused.unwrap_or_else(|| "it has another type".to_owned());
-                wrong.push(format!(
-                    "mapping of {index}: {path} and {} more differ from the source's ({why}); delete the target's \
-                     index, and replay from the beginning",
-                    paths.len() - 1
-                ));
+            for (name, wanted) in self.mappings(&index, &original) {
+                let Some(image) = self.target.index_definitions(&name).await?.remove(&name) else {
+                    continue;
+                };
+                let (found, _) = transform::mapping_body(&image.mappings);
+                let mut paths = Vec::new();
+                differing("", &wanted, &found, &mut paths);
+                if let Some(path) = paths.first() {
+                    let why = refused.clone();
+                    let why = why.unwrap_or_else(|| "it has another type".to_owned());
+                    wrong.push(format!(
+                        "mapping of {name}: {path} and {} more differ from the source's ({why}); delete the target's \
+                         index, and replay from the beginning",
+                        paths.len() - 1
+                    ));
+                }
             }
         }
         Ok(wrong)

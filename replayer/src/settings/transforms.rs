@@ -1,13 +1,13 @@
 //! What is done to requests on their way to the target.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 use ::rules::{Handed, Rules};
 use clap::Args;
 use cluster::HeaderValue;
 use serde::{Deserialize, Serialize};
 use settings::{BadSettings, refuse};
-use transform::Version;
+use transform::{TypeNames, Version};
 
 use crate::rules::{HeaderChanges, Host};
 
@@ -41,6 +41,8 @@ pub struct TransformSettings {
     pub rules: Option<Arc<Rules>>,
     /// What captured requests were written for.
     pub source_version: Option<Version>,
+    /// Which index documents of a type go to, where the rules' file says it.
+    pub type_names: Option<TypeNames>,
 }
 
 impl TransformFlags {
@@ -75,9 +77,13 @@ impl TransformFlags {
             settings.source_version = Some(version);
         }
         if let Some(path) = &self.rules {
-            let rules = Rules::load(path, Handed::Message);
-            let rules = rules.map_err(|e| refuse("rules", &path.display().to_string(), e))?;
-            settings.rules = Some(Arc::new(rules));
+            let wrong = |why: &dyn Display| refuse("rules", &path.display().to_string(), why);
+            let found = Rules::load_with_types(path, Handed::Message).map_err(|e| wrong(&e))?;
+            settings.rules = found.rules.map(Arc::new);
+            let types = found.types.as_ref().map(TypeNames::parse).transpose();
+            settings.type_names = types.map_err(|e| wrong(&format!("types: {e}")))?;
+            let said = settings.type_names.as_ref().and_then(|names| names.source);
+            settings.source_version = settings.source_version.or(said);
         }
         Ok(settings)
     }
