@@ -293,6 +293,9 @@ impl Indices {
         created: u64,
         found: &IndexDefinition,
     ) -> Result<(), IndexError> {
+        if let Some(of) = Origin::source_index_of(&found.mappings).filter(|of| *of != index) {
+            return Err(IndexError::Taken { index: of.to_owned(), name: index.to_owned() });
+        }
         let mark = Origin::source_uuid_of(&found.mappings);
         let is_image = match mark {
             None => true,

@@ -188,6 +188,8 @@ async fn a_type_may_come_late_and_an_index_be_made_again() {
         lab.ok(Method::PUT, &format!("/{again}/second/3"), &said("second again")).await;
         lab.wait_for(&format!("{index}-first"), "2").await;
         lab.wait_for(&format!("{again}-third"), "1").await;
+        // The source has nothing that this names; of the target's it would be one.
+        lab.any(Method::DELETE, &format!("/{index}-fir*"), &Value::Null).await;
         lab.stop_proxy().await;
         shutdown.drain();
     };
@@ -241,6 +243,66 @@ async fn types_are_united_on_request_unless_two_have_one_id() {
     assert!(summary.is_converged() && summary.failed == 0, "{summary}");
     assert_split(&lab, &index, &["first", "second"]).await;
     assert_eq!(indices(&lab, &index).await, ["first", "second"].map(|of| format!("{index}-{of}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_the_source_has_an_index_of_is_not_taken() {
+    let lab = between("taken-types").await;
+    let (index, first) = (lab.index.clone(), format!("{}-first", lab.index));
+    lab.ok(Method::PUT, &format!("/{first}/doc/1"), &json!({"of": "its own"})).await;
+    for doc_type in ["first", "second"] {
+        lab.ok(Method::PUT, &format!("/{index}/{doc_type}/1"), &json!({"of": doc_type})).await;
+    }
+    let summary = lab.replay(|_| {}).await.unwrap();
+    println!("{summary}");
+    assert_eq!(summary.doubt_left, 2, "{summary}");
+    assert!(summary.open.iter().all(|line| line.contains(&format!("goes to `{first}`"))));
+    assert_eq!(on_target(&lab, &first).await, on_source(&lab, &first, "doc").await);
+    // It isn't there any more: nothing stands in the way.
+    lab.ok(Method::DELETE, &format!("/{first}"), &Value::Null).await;
+    lab.stop_proxy().await;
+    let summary = lab.replay(beginning).await.unwrap();
+    println!("{summary}");
+    assert!(summary.is_converged() && summary.failed == 0, "{summary}");
+    assert_split(&lab, &index, &["first", "second"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_journal_proves_goes_where_its_type_goes() {
+    let lab = Lab::between("numbered-types", "6.8", "2").await;
+    let (index, named) = (lab.index.clone(), format!("docs-of-{}", lab.index));
+    let names = json!({
+        "regex_mappings": [{"sourceIndexPattern": "(.+)", "sourceTypePattern": "(.+)", "targetIndexPattern": "$2s-of-$1"}],
+    });
+    let names = TypeNames::parse(&names).unwrap();
+    for id in 0..6 {
+        lab.ok(Method::PUT, &format!("/{index}/doc/{id}"), &json!({"n": id})).await;
+    }
+    lab.bulk("/_bulk?filter_path=errors", action("index", &index, "doc", 7)).await;
+    lab.ok(Method::DELETE, &format!("/{index}/doc/1"), &Value::Null).await;
+    lab.ok(Method::POST, &format!("/{index}/doc/2/_update"), &json!({"doc": {"x": 1}})).await;
+    lab.directly(Method::POST, &format!("/{index}/_refresh"), &Value::Null).await;
+    let path = format!("/{index}/_delete_by_query?refresh=true");
+    lab.ok(Method::POST, &path, &json!({"query": {"term": {"n": 3}}})).await;
+    lab.stop_proxy().await;
+    for again in [false, true] {
+        let summary = lab
+            .replay(|settings: &mut Settings| {
+                settings.types = TypeMapping::Named(names.clone());
+                if again {
+                    beginning(settings);
+                }
+            })
+            .await
+            .unwrap();
+        println!("{summary}");
+        assert!(summary.is_converged() && summary.failed == 0, "{summary}");
+        assert!(summary.operations["journal"] >= 6, "{summary}");
+        let found = on_target(&lab, &named).await;
+        assert_eq!(found, on_source(&lab, &index, "doc").await);
+        assert_eq!(found.len(), 5);
+        assert_eq!(indices(&lab, &index).await, [""; 0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,12 +50,13 @@ impl Indices {
         uuid: &str,
     ) -> Result<(), IndexError> {
         let name = part.name.as_str();
+        let taken = || IndexError::Taken { index: index.to_owned(), name: name.to_owned() };
+        let source = self.source.as_ref();
+        if name != index && source.is_some_and(|source| source.uuid(name).is_some()) {
+            return Err(taken());
+        }
         let Some(found) = self.target.index_definitions(name).await?.remove(name) else {
             return self.create_made(name, &part.body, "source").await;
-        };
-        let taken = || IndexError::Taken { index: index.to_owned(), name: name.to_owned() };
-        let is_sources_own = || {
-            self.source.as_ref().is_some_and(|source| source.uuid(name).is_some()) && name != index
         };
         let owner = Origin::source_index_of(&found.mappings).unwrap_or(name);
         match Origin::source_uuid_of(&found.mappings) {
@@ -72,7 +73,6 @@ impl Indices {
                 return Ok(());
             }
             Some(mark) if mark != uuid => return Err(taken()),
-            None if is_sources_own() => return Err(taken()),
             // Made by another program, or by a person.
             _ => {
                 let mapping = part.body.get("mappings");
