@@ -97,6 +97,9 @@ async fn each_type_becomes_an_index() {
     };
     lab.bulk("/_bulk", both("index", 10) + &both("index", 11)).await;
     lab.bulk("/_bulk?filter_path=errors", both("create", 12) + &both("index", 13)).await;
+    // The target has them before they are deleted.
+    lab.replay(|_| {}).await.unwrap();
+    assert_split(&lab, &index, &["first", "second"]).await;
     lab.bulk("/_bulk", action("delete", &index, "first", 10)).await;
     let path = format!("/{index}/first/routed?routing=elsewhere");
     lab.ok(Method::PUT, &path, &json!({"n": 7})).await;
