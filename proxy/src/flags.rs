@@ -54,6 +54,16 @@ pub struct Flags {
     /// Kafka: a property of librdkafka, as in compression.type=lz4. May be given several times.
     #[arg(long = "kafka-property", value_name = "NAME=VALUE")]
     pub kafka_properties: Vec<String>,
+    /// Kafka: folder that records go to while it is slow or gone; what is there is drained when it is back
+    /// [default: none].
+    #[arg(long, value_name = "DIR")]
+    pub spill: Option<PathBuf>,
+    /// Kafka: size of the spill at which --when-full applies [default: 16GiB].
+    #[arg(long, value_name = "SIZE")]
+    pub spill_limit: Option<Size>,
+    /// Kafka: how long a record may wait for its acknowledgement before the spill is used [default: 1s].
+    #[arg(long, value_name = "DURATION")]
+    pub spill_after: Option<Span>,
     /// Largest read, and so largest record [default: 128KiB].
     #[arg(long, value_name = "SIZE")]
     pub read_size: Option<Size>,
@@ -92,7 +102,7 @@ pub struct Flags {
 
 impl Flags {
     /// The names that a file or the environment may use.
-    pub const KEYS: [&str; 23] = [
+    pub const KEYS: [&str; 26] = [
         "listen",
         "source",
         "journal",
@@ -106,6 +116,9 @@ impl Flags {
         "journal-retention",
         "kafka-partitions",
         "kafka-properties",
+        "spill",
+        "spill-limit",
+        "spill-after",
         "read-size",
         "head-limit",
         "connect-timeout",

@@ -33,6 +33,9 @@ pub(crate) async fn beat(
         metrics.dropped.with_label_values(&["failed"]).inc_by((lost_by_now - lost) as u64);
         lost = lost_by_now;
         metrics.waiting.set(journal.waiting_bytes() as i64);
+        if let Some(spill) = journal.spill() {
+            metrics.spill.show(spill);
+        }
         let census = roster.census();
         metrics.open.set(census.open as i64);
         let clock = now();

@@ -1,6 +1,8 @@
 //! What the proxy counts. Nothing is dropped without a counter with a reason.
 
 use codec::reads::Class;
+use journal::SpillState;
+use parking_lot::Mutex;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The proxy's metrics, all named `godwit_capture_proxy_…`.
@@ -18,6 +20,35 @@ pub(crate) struct Metrics {
     pub uncaptured: IntCounter,
     pub source_failures: IntCounterVec,
     pub waiting: IntGauge,
+    pub spill: Spill,
+}
+
+/// The spill, as it was a moment ago.
+pub(crate) struct Spill {
+    active: IntGauge,
+    bytes: IntGauge,
+    limit: IntGauge,
+    records: IntCounterVec,
+    switches: IntCounterVec,
+    seen: Mutex<SpillState>,
+}
+
+impl Spill {
+    pub(crate) fn show(&self, now: SpillState) {
+        self.active.set(i64::from(now.spilling));
+        self.bytes.set(i64::try_from(now.bytes).unwrap_or(i64::MAX));
+        self.limit.set(i64::try_from(now.limit_bytes).unwrap_or(i64::MAX));
+        let before = std::mem::replace(&mut *self.seen.lock(), now);
+        let add = |counters: &IntCounterVec, label: &str, now: u64, before: u64| {
+            counters.with_label_values(&[label]).inc_by(now.saturating_sub(before));
+        };
+        add(&self.records, "in", now.spilled, before.spilled);
+        add(&self.records, "out", now.drained, before.drained);
+        add(&self.records, "unreadable", now.unreadable, before.unreadable);
+        add(&self.switches, "slow", now.slow, before.slow);
+        add(&self.switches, "full", now.full, before.full);
+        add(&self.switches, "refused", now.refused, before.refused);
+    }
 }
 
 /// Requests by endpoint class and whether they were held; looked up once, counted often.
@@ -106,6 +137,22 @@ impl Metrics {
                 &["kind"],
             )?,
             waiting: gauge("journal_waiting_bytes", "bytes of records that wait for durability")?,
+            spill: Spill {
+                active: gauge("spilling", "records go to the spill, not to Kafka")?,
+                bytes: gauge("spill_bytes", "bytes of the spill on disk")?,
+                limit: gauge("spill_limit_bytes", "bytes that the spill may have")?,
+                records: labelled(
+                    "spill_records_total",
+                    "records that went into the spill, out of it into Kafka, or could not be read there",
+                    &["way"],
+                )?,
+                switches: labelled(
+                    "spill_switches_total",
+                    "how often Kafka was left for the spill",
+                    &["reason"],
+                )?,
+                seen: Mutex::default(),
+            },
         })
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use journal::{AppendSettings, JournalUrl};
+use journal::{AppendSettings, JournalUrl, SpillSettings};
 use settings::{Size, Span, layered};
 use thiserror::Error;
 
@@ -105,6 +105,8 @@ impl Settings {
             "none" => None,
             url => Some(url.parse().map_err(|error| wrong("journal", url, &error))?),
         };
+        let is_kafka = matches!(journal, Some(JournalUrl::Kafka { .. }));
+        let spill = spill((flags.spill, flags.spill_limit, flags.spill_after), is_kafka)?;
         let read_size = bytes("read-size", flags.read_size, 128 << 10, 4 << 10, 512 << 10)?;
         let queue = bytes("journal-queue", flags.journal_queue, 64 << 20, 4 << 20, 64 << 30)?;
         let usual = AppendSettings::default();
@@ -118,6 +120,7 @@ impl Settings {
                 limit_bytes: flags.journal_limit.map_or(usual.limit_bytes, |Size(bytes)| bytes),
                 retention: flags.journal_retention.map(|Span(time)| time),
                 kafka_properties: properties(&flags.kafka_properties)?,
+                spill,
                 partitions: flags.kafka_partitions.unwrap_or(usual.partitions).clamp(1, 10_000),
                 ..usual
             },
@@ -226,6 +229,29 @@ fn tls(
     }
 }
 
+/// The least that a spill may hold: what waits in the queue has to find room, and a segment is deleted as a whole.
+const LEAST_SPILL: usize = 256 << 20;
+
+fn spill(
+    (folder, limit, after): (Option<PathBuf>, Option<Size>, Option<Span>),
+    is_kafka: bool,
+) -> Result<Option<SpillSettings>, SettingsError> {
+    let Some(folder) = folder else {
+        if limit.is_none() && after.is_none() {
+            return Ok(None);
+        }
+        let hint = "give the spill's folder: --spill /var/lib/godwit/spill";
+        return Err(SettingsError::Missing { key: "spill", hint });
+    };
+    if !is_kafka {
+        let reason =
+            "a spill is for a journal in Kafka; a journal of files is on this host's disk already";
+        return Err(wrong("spill", &folder.display().to_string(), &reason));
+    }
+    let limit = bytes("spill-limit", limit, 16 << 30, LEAST_SPILL, usize::MAX)?;
+    Ok(Some(SpillSettings { folder, limit_bytes: limit as u64, after: time(after, 1) }))
+}
+
 fn properties(texts: &[String]) -> Result<Vec<(String, String)>, SettingsError> {
     let pair = |text: &String| {
         let (name, value) =
@@ -261,6 +287,10 @@ mod tests {
         assert_eq!(wrong, "`durability` is `maybe`: use journal or none");
         let range = error(Flags { read_size: Some(Size(1)), ..flags() });
         assert_eq!(range, "`read-size` is `1B`: it must be from 4KiB to 512KiB");
+        let spill = error(Flags { spill: Some("/s".into()), ..flags() });
+        assert!(spill.contains("is for a journal in Kafka"), "{spill}");
+        let alone = error(Flags { spill_after: Some(Span(Duration::ZERO)), ..flags() });
+        assert!(alone.contains("`spill` is not set"), "{alone}");
         let key = error(Flags { tls_key: Some("/k".into()), ..flags() });
         assert_eq!(key, "`tls-certificate` is not set; a key needs its certificate");
         assert!(error(Flags { journal: Some("/tmp".into()), ..flags() }).contains("file:///"));

@@ -1,13 +1,15 @@
 //! Appending: one interface over both kinds of journal.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::file::FileAppender;
+use crate::file::{FileAppender, Named};
 use crate::kafka::KafkaAppender;
+use crate::spill::{SpillSettings, SpillState, SpillingAppender};
 use crate::{JournalUrl, Watermark};
 
 /// The bounds of an appender.
@@ -27,6 +29,8 @@ pub struct AppendSettings {
     pub kafka_properties: Vec<(String, String)>,
     /// Kafka: partitions of a topic that has to be created.
     pub partitions: i32,
+    /// Kafka: where records go while it is slow or gone.
+    pub spill: Option<SpillSettings>,
 }
 
 impl Default for AppendSettings {
@@ -39,6 +43,7 @@ impl Default for AppendSettings {
             retention: None,
             kafka_properties: Vec::new(),
             partitions: 4,
+            spill: None,
         }
     }
 }
@@ -53,6 +58,10 @@ pub enum AppendError {
         "the journal has reached its limit of {limit} bytes; raise --journal-limit or free space"
     )]
     Limit { limit: u64 },
+    #[error(
+        "Kafka takes no records, and the spill has reached its limit of {limit} bytes; bring Kafka back, or raise --spill-limit"
+    )]
+    SpillFull { limit: u64 },
     #[error("a record of {length} bytes is more than the journal takes ({most})")]
     TooLarge { length: usize, most: usize },
     #[error("journal {url}: {reason}")]
@@ -75,10 +84,18 @@ pub struct Lane(Arc<Way>);
 
 #[derive(Debug)]
 struct Way {
-    key: Box<[u8]>,
+    /// The partition, big-endian, and the key: what a spill stores it under.
+    name: Box<[u8]>,
     partition: i32,
+    /// Its records come out of a spill: when Kafka does not take them they are still there.
+    drains: bool,
+    /// Kafka did not take a record of it, which is to go to the spill: so does all that came after.
+    kept: AtomicBool,
     durable: Watermark,
 }
+
+/// Length of the partition in front of a key.
+const PARTITION: usize = 4;
 
 impl Lane {
     /// How far this connection's records are durable.
@@ -86,8 +103,37 @@ impl Lane {
         &self.0.durable
     }
 
+    fn new(partition: i32, key: &[u8], drains: bool) -> Lane {
+        let name = [&partition.to_be_bytes()[..], key].concat().into();
+        let (kept, durable) = (AtomicBool::new(false), Watermark::default());
+        Lane(Arc::new(Way { name, partition, drains, kept, durable }))
+    }
+
+    /// The lane of a record that a spill holds under this name; `None`: it is none that a spill gives.
+    pub(crate) fn out_of_spill(name: &[u8]) -> Option<Lane> {
+        let (partition, key) = name.split_first_chunk::<PARTITION>()?;
+        Some(Lane::new(i32::from_be_bytes(*partition), key, true))
+    }
+
     pub(crate) fn key(&self) -> &[u8] {
-        &self.0.key
+        &self.0.name[PARTITION..]
+    }
+
+    /// Partition and key in one.
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.0.name
+    }
+
+    pub(crate) fn drains(&self) -> bool {
+        self.0.drains
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.0.kept.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn keep(&self, kept: bool) {
+        self.0.kept.store(kept, Ordering::Release);
     }
 
     pub(crate) fn partition(&self) -> i32 {
@@ -110,6 +156,7 @@ pub struct Appender(Kind);
 enum Kind {
     File(Arc<FileAppender>),
     Kafka(Arc<KafkaAppender>),
+    Spilling(Arc<SpillingAppender>),
 }
 
 impl Appender {
@@ -123,7 +170,7 @@ impl Appender {
         let failed = |reason: String| AppendError::Failed { url: url.to_string(), reason };
         Ok(Appender(match url {
             JournalUrl::File(folder) => {
-                let appender = FileAppender::open(folder, settings);
+                let appender = FileAppender::open(folder, settings, Named::ByKey);
                 Kind::File(appender.map_err(|error| failed(error.to_string()))?)
             }
             JournalUrl::Export(_) => {
@@ -131,10 +178,16 @@ impl Appender {
                     "an export is only read; write to file:// or kafka://, and export that";
                 return Err(failed(reason.into()));
             }
-            JournalUrl::Kafka { brokers, topic } => {
-                let appender = KafkaAppender::open(brokers, topic, settings);
-                Kind::Kafka(appender.map_err(failed)?)
-            }
+            JournalUrl::Kafka { brokers, topic } => match &settings.spill {
+                None => {
+                    let appender = KafkaAppender::open(brokers, topic, settings);
+                    Kind::Kafka(appender.map_err(failed)?)
+                }
+                Some(spill) => {
+                    let appender = SpillingAppender::open((brokers, topic), settings, spill);
+                    Kind::Spilling(appender.map_err(failed)?)
+                }
+            },
         }))
     }
 
@@ -143,6 +196,7 @@ impl Appender {
         match &self.0 {
             Kind::File(_) => 1,
             Kind::Kafka(kafka) => kafka.partitions(),
+            Kind::Spilling(spilling) => spilling.partitions(),
         }
     }
 
@@ -154,8 +208,7 @@ impl Appender {
 
     /// A lane in a partition of one's choice: heartbeats go into every one.
     pub fn lane_in(&self, partition: i32, key: &str) -> Lane {
-        let (key, durable) = (key.as_bytes().into(), Watermark::default());
-        Lane(Arc::new(Way { key, partition, durable }))
+        Lane::new(partition, key.as_bytes(), false)
     }
 
     /// Takes `record` as number `number` of its connection; returns at once. Numbers of a lane
@@ -173,6 +226,7 @@ impl Appender {
         match &self.0 {
             Kind::File(file) => file.append(lane, number, record, urgency),
             Kind::Kafka(kafka) => kafka.append(lane, number, record, urgency),
+            Kind::Spilling(spilling) => spilling.append(lane, number, record, urgency),
         }
     }
 
@@ -181,6 +235,7 @@ impl Appender {
         match &self.0 {
             Kind::File(file) => file.waiting_bytes(),
             Kind::Kafka(kafka) => kafka.waiting_bytes(),
+            Kind::Spilling(spilling) => spilling.waiting_bytes(),
         }
     }
 
@@ -190,6 +245,7 @@ impl Appender {
         match &self.0 {
             Kind::File(_) => 0,
             Kind::Kafka(kafka) => kafka.moved(),
+            Kind::Spilling(spilling) => spilling.moved(),
         }
     }
 
@@ -198,6 +254,7 @@ impl Appender {
         match &self.0 {
             Kind::File(file) => file.room().await,
             Kind::Kafka(kafka) => kafka.room().await,
+            Kind::Spilling(spilling) => spilling.room().await,
         }
     }
 
@@ -206,6 +263,15 @@ impl Appender {
         match &self.0 {
             Kind::File(file) => file.lost(),
             Kind::Kafka(kafka) => kafka.lost(),
+            Kind::Spilling(spilling) => spilling.lost(),
+        }
+    }
+
+    /// How much lies in the spill, and what it has seen; `None` without one.
+    pub fn spill(&self) -> Option<SpillState> {
+        match &self.0 {
+            Kind::File(_) | Kind::Kafka(_) => None,
+            Kind::Spilling(spilling) => Some(spilling.state()),
         }
     }
 
@@ -215,6 +281,7 @@ impl Appender {
         match &self.0 {
             Kind::File(file) => file.close(patience),
             Kind::Kafka(kafka) => kafka.close(patience),
+            Kind::Spilling(spilling) => spilling.close(patience),
         }
     }
 }

@@ -27,5 +27,5 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use append::FileAppender;
+pub(crate) use append::{FileAppender, Named};
 pub(crate) use reader::FileReader;

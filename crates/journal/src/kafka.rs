@@ -9,5 +9,5 @@ mod moves;
 mod produce;
 mod reader;
 
-pub(crate) use append::KafkaAppender;
+pub(crate) use append::{KafkaAppender, MAX_RECORD};
 pub(crate) use reader::KafkaReader;

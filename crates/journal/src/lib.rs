@@ -9,6 +9,8 @@
 //! - [`Reader`] gives entries with their offsets. What can't be read is an entry too, with its place.
 //! - [`OffsetLedger`] knows which offset may be committed: everything below it is finished.
 //!
+//! While Kafka is slow or gone, records go to a spill in front of it ([`SpillSettings`]).
+//!
 //! All `unsafe` of the workspace is in [`kafka::produce`](kafka), the produce call that does not copy.
 
 mod append;
@@ -18,11 +20,13 @@ mod kafka;
 mod ledger;
 mod offset_file;
 mod read;
+mod spill;
 mod url;
 mod watermark;
 
 pub use append::{AppendError, AppendSettings, Appender, Lane, Urgency};
 pub use ledger::OffsetLedger;
 pub use read::{BadRecord, Ends, Entry, ReadError, Reader, StartFrom, Taken};
+pub use spill::{SpillSettings, SpillState};
 pub use url::{JournalUrl, UrlError};
 pub use watermark::{NotDurable, Watermark};

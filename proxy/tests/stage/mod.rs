@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
+pub mod outage;
+
 use std::time::Duration;
 
 use bytes::Bytes;

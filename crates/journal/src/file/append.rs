@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::format::{FRAME_HEADER, MAX_BODY};
@@ -35,6 +35,16 @@ struct Shared {
     most: usize,
     limit: u64,
     folder: PathBuf,
+    named: Named,
+}
+
+/// What records are stored under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// Their lane's key.
+    ByKey,
+    /// The partition in front of it: they are on their way to a topic.
+    ByPartitionAndKey,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +56,8 @@ struct Queue {
     failed: Option<String>,
     /// Bytes of the log from its first segment to its end.
     size: u64,
+    /// Segments that end below this offset are needed no more.
+    discard: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -53,10 +65,15 @@ pub(super) struct Pending {
     pub lane: Lane,
     pub record: Bytes,
     pub number: u64,
+    pub named: Named,
 }
 
 impl FileAppender {
-    pub(crate) fn open(folder: &Path, settings: &AppendSettings) -> io::Result<Arc<FileAppender>> {
+    pub(crate) fn open(
+        folder: &Path,
+        settings: &AppendSettings,
+        named: Named,
+    ) -> io::Result<Arc<FileAppender>> {
         fs::create_dir_all(folder)?;
         let lock = File::create(folder.join("writer.lock"))?;
         lock.try_lock().map_err(|_| {
@@ -74,6 +91,7 @@ impl FileAppender {
             most: settings.queue_bytes,
             limit: settings.limit_bytes,
             folder: folder.to_owned(),
+            named,
         });
         let writer = std::thread::Builder::new().name("journal".into()).spawn({
             let (shared, linger) = (shared.clone(), settings.linger);
@@ -89,14 +107,14 @@ impl FileAppender {
         record: Bytes,
         urgency: Urgency,
     ) -> Result<(), AppendError> {
-        let length = lane.key().len() + record.len();
-        if length > MAX_BODY || lane.key().len() > usize::from(u16::MAX) {
+        let shared = &*self.shared;
+        let pending = Pending { lane: lane.clone(), record, number, named: shared.named };
+        let length = pending.body();
+        if length > MAX_BODY || pending.name().len() > usize::from(u16::MAX) {
             return Err(AppendError::TooLarge { length, most: MAX_BODY });
         }
-        let shared = &*self.shared;
-        let mut queue = shared.queue.lock();
-        if queue.failed.is_some() || queue.closed {
-            let reason = queue.failed.clone().unwrap_or_else(|| "it is closed".into());
+        let queue = shared.queue.lock();
+        if let Some(reason) = queue.closed_or_failed() {
             let url = format!("file://{}", shared.folder.display());
             return Err(AppendError::Failed { url, reason });
         }
@@ -105,19 +123,38 @@ impl FileAppender {
         }
         let waiting = shared.waiting.load(Ordering::Relaxed);
         if waiting > 0 && waiting + length > shared.most {
-            return Err(AppendError::Full(record));
+            return Err(AppendError::Full(pending.record));
         }
-        shared.waiting.fetch_add(length, Ordering::Relaxed);
-        queue.size += (FRAME_HEADER + length) as u64;
-        let idle = queue.pending.is_empty();
-        let hurry = urgency == Urgency::Held && !queue.held;
-        queue.held |= hurry;
-        queue.pending.push(Pending { lane: lane.clone(), record, number });
-        drop(queue);
-        if idle || hurry {
-            shared.came.notify_one();
-        }
+        shared.push(queue, pending, urgency);
         Ok(())
+    }
+
+    /// Takes a record that was taken before, elsewhere: there is always room for it. `false`: the disk has failed.
+    pub(crate) fn append_taken(&self, lane: Lane, number: u64, record: Bytes) -> bool {
+        let shared = &*self.shared;
+        let queue = shared.queue.lock();
+        if queue.closed_or_failed().is_some() {
+            return false;
+        }
+        let pending = Pending { lane, record, number, named: shared.named };
+        shared.push(queue, pending, Urgency::Held);
+        true
+    }
+
+    /// Deletes what lies below `offset`, a whole segment at a time; soon.
+    pub(crate) fn discard(&self, offset: u64) {
+        self.shared.queue.lock().discard = Some(offset);
+        self.shared.came.notify_one();
+    }
+
+    /// Whether the disk failed, so that nothing is taken any more.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.shared.queue.lock().failed.is_some()
+    }
+
+    /// Bytes of all segments, and of what is on its way to them.
+    pub(crate) fn size(&self) -> u64 {
+        self.shared.queue.lock().size
     }
 
     pub(crate) fn waiting_bytes(&self) -> usize {
@@ -148,6 +185,28 @@ impl FileAppender {
     }
 }
 
+impl Queue {
+    fn closed_or_failed(&self) -> Option<String> {
+        let closed = || self.closed.then(|| "it is closed".to_owned());
+        self.failed.clone().or_else(closed)
+    }
+}
+
+impl Shared {
+    fn push(&self, mut queue: MutexGuard<'_, Queue>, pending: Pending, urgency: Urgency) {
+        self.waiting.fetch_add(pending.body(), Ordering::Relaxed);
+        queue.size += pending.frame() as u64;
+        let idle = queue.pending.is_empty();
+        let hurry = urgency == Urgency::Held && !queue.held;
+        queue.held |= hurry;
+        queue.pending.push(pending);
+        drop(queue);
+        if idle || hurry {
+            self.came.notify_one();
+        }
+    }
+}
+
 impl Drop for FileAppender {
     fn drop(&mut self) {
         self.close(Duration::ZERO);
@@ -162,6 +221,13 @@ fn write_groups(shared: &Shared, mut log: Log, linger: Duration) {
             let mut queue = shared.queue.lock();
             if queue.pending.is_empty() && queue.closed {
                 return;
+            }
+            if let Some(offset) = queue.discard.take() {
+                drop(queue);
+                if log.discard(offset) {
+                    shrink(shared, &log);
+                }
+                continue;
             }
             if queue.pending.is_empty() {
                 let Some(every) = log.expires_every() else {
@@ -204,10 +270,15 @@ fn write_groups(shared: &Shared, mut log: Log, linger: Duration) {
 /// Deletes what is older than the retention time.
 fn make_room(shared: &Shared, log: &mut Log) {
     if log.expire() {
-        let mut queue = shared.queue.lock();
-        let coming: usize = queue.pending.iter().map(Pending::frame).sum();
-        queue.size = log.size() + coming as u64;
+        shrink(shared, log);
     }
+}
+
+/// Segments were deleted.
+fn shrink(shared: &Shared, log: &Log) {
+    let mut queue = shared.queue.lock();
+    let coming: usize = queue.pending.iter().map(Pending::frame).sum();
+    queue.size = log.size() + coming as u64;
 }
 
 /// Tells the connections of a group what became of their records; each is woken once.
@@ -218,7 +289,7 @@ fn settle(shared: &Shared, group: &mut Vec<Pending>, durable: bool) {
         shared.lost.fetch_add(group.len(), Ordering::Relaxed);
     }
     for pending in group.drain(..) {
-        bytes += pending.lane.key().len() + pending.record.len();
+        bytes += pending.body();
         wakers.extend(match durable {
             true => pending.lane.durable().raise(pending.number),
             false => pending.lane.durable().lose(),
@@ -230,8 +301,20 @@ fn settle(shared: &Shared, group: &mut Vec<Pending>, durable: bool) {
 }
 
 impl Pending {
+    /// What it is stored under.
+    pub(super) fn name(&self) -> &[u8] {
+        match self.named {
+            Named::ByKey => self.lane.key(),
+            Named::ByPartitionAndKey => self.lane.name(),
+        }
+    }
+
+    fn body(&self) -> usize {
+        self.name().len() + self.record.len()
+    }
+
     /// Length of its frame.
     pub(super) fn frame(&self) -> usize {
-        FRAME_HEADER + self.lane.key().len() + self.record.len()
+        FRAME_HEADER + self.body()
     }
 }

@@ -83,11 +83,11 @@ impl Log {
             self.roll()?;
         }
         let headers: Vec<[u8; FRAME_HEADER]> =
-            group.iter().map(|p| format::frame_header(p.lane.key(), &p.record)).collect();
+            group.iter().map(|p| format::frame_header(p.name(), &p.record)).collect();
         let mut slices = Vec::with_capacity(group.len() * 3);
         for (pending, header) in group.iter().zip(&headers) {
             slices.push(IoSlice::new(header));
-            slices.push(IoSlice::new(pending.lane.key()));
+            slices.push(IoSlice::new(pending.name()));
             slices.push(IoSlice::new(&pending.record));
         }
         let bytes = group.iter().map(|pending| pending.frame() as u64).sum::<u64>();
@@ -116,6 +116,39 @@ impl Log {
         (self.base, self.length, self.file) = (next, SEGMENT_HEADER as u64, file);
         self.spoiled = 0;
         Ok(())
+    }
+
+    /// Deletes segments that end at or below `offset`; whether it deleted any. The open one is closed first when all of
+    /// it lies there.
+    pub(super) fn discard(&mut self, offset: u64) -> bool {
+        if self.in_doubt {
+            return false;
+        }
+        if self.length > SEGMENT_HEADER as u64
+            && offset >= self.base + self.length
+            && let Err(error) = self.roll()
+        {
+            tracing::warn!(%error, "could not begin a segment in place of one that is done with");
+        }
+        let mut deleted = false;
+        while let Some((length, oldest)) = self.closed.first()
+            && oldest.base + length <= offset
+            && self.delete_oldest()
+        {
+            deleted = true;
+        }
+        deleted
+    }
+
+    /// Deletes the oldest closed segment; `false` when it could not.
+    fn delete_oldest(&mut self) -> bool {
+        let Some((_, oldest)) = self.closed.first() else { return false };
+        if let Err(error) = fs::remove_file(&oldest.path) {
+            tracing::warn!(%error, path = %oldest.path.display(), "could not delete a segment");
+            return false;
+        }
+        self.closed.remove(0);
+        true
     }
 
     /// How often old segments are looked for; `None` when all are kept.
@@ -147,15 +180,10 @@ impl Log {
             tracing::warn!(%error, "could not begin a segment in place of an old one");
         }
         let mut deleted = false;
-        while let Some((_, oldest)) = self.closed.first() {
-            if !is_old(fs::metadata(&oldest.path)) {
-                break;
-            }
-            if let Err(error) = fs::remove_file(&oldest.path) {
-                tracing::warn!(%error, path = %oldest.path.display(), "could not delete a segment");
-                break;
-            }
-            self.closed.remove(0);
+        while let Some((_, oldest)) = self.closed.first()
+            && is_old(fs::metadata(&oldest.path))
+            && self.delete_oldest()
+        {
             deleted = true;
         }
         deleted

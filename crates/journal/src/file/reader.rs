@@ -72,6 +72,16 @@ impl FileReader {
         }
     }
 
+    /// The next entry, if there is one now.
+    pub(crate) fn try_next(&mut self) -> Result<Option<Entry>, ReadError> {
+        self.step().map_err(|error| self.failed(&error))
+    }
+
+    /// What is read next begins at this offset, which was a position.
+    pub(crate) fn go_back(&mut self, position: u64) {
+        (self.open, self.position, self.window) = (None, position, Bytes::new());
+    }
+
     pub(crate) fn ends(&self) -> Result<Ends, ReadError> {
         let segments = segment::list(&self.folder).map_err(|error| self.failed(&error))?;
         let Some(last) = segments.last() else { return Ok(Ends(vec![(0, self.position)])) };

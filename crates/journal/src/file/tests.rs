@@ -8,7 +8,7 @@ use bytes::Bytes;
 use codec::record::{self, Envelope};
 use tempfile::TempDir;
 
-use super::segment;
+use super::{Named, segment};
 use crate::*;
 
 fn url(folder: &Path) -> JournalUrl {
@@ -164,9 +164,9 @@ fn after_a_failed_sync_nothing_more_is_written() {
     log.in_doubt = true;
     let before = log.size();
     let appender = Appender::open(&url(&folder.path().join("other")), &small()).unwrap();
-    let pending =
-        super::append::Pending { lane: appender.lane("c"), record: connect("c", 1), number: 1 };
-    log.append(&[pending]).unwrap_err();
+    let (lane, record) = (appender.lane("c"), connect("c", 1));
+    log.append(&[super::append::Pending { lane, record, number: 1, named: Named::ByKey }])
+        .unwrap_err();
     assert_eq!(log.size(), before);
     let written: u64 = segment::list(folder.path())
         .unwrap()

@@ -15,7 +15,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::sync::Notify;
 
-use super::produce::{Message, Producer, SendError};
+use super::produce::{Message, Producer, Reports, SendError};
 use crate::{AppendError, AppendSettings, Lane, Urgency};
 
 /// Gathered records, and bytes of them, that are handed over without waiting longer. The bytes fit
@@ -26,14 +26,18 @@ const GATHER_BYTES: usize = 256 << 10;
 /// of its own in every checksum and every call to the kernel. Larger ones are never copied.
 const COPIED: usize = 2600;
 /// Brokers take messages of 1 MiB with their frame, unless told otherwise.
-const MAX_RECORD: usize = 1_000_000;
+pub(crate) const MAX_RECORD: usize = 1_000_000;
 /// How long brokers have to answer before a journal is called unreachable.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The same where a spill can take their place: clients wait for it at the proxy's start.
+const SHORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The writing end of a Kafka journal.
 #[derive(Debug)]
 pub(crate) struct KafkaAppender {
     url: String,
+    topic: String,
+    config: ClientConfig,
     partitions: i32,
     most: usize,
     core: Arc<Core>,
@@ -42,7 +46,7 @@ pub(crate) struct KafkaAppender {
 
 #[derive(Debug)]
 struct Core {
-    producer: Producer,
+    reports: Arc<Reports>,
     /// Records that nobody waits for gather here for a few milliseconds, so that librdkafka gets
     /// them together: a hand-over of its own for each costs its thread a wake-up. A held record
     /// takes all of them along.
@@ -51,18 +55,29 @@ struct Core {
     closed: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Gathered {
+    producer: Arc<Producer>,
     messages: VecDeque<Message>,
     bytes: usize,
     /// When the first of them came.
     since: Option<Instant>,
+    /// Records that were taken so far, all together and by partition.
+    taken: u64,
+    taken_by_partition: Box<[u64]>,
 }
 
 impl Gathered {
-    fn put(&mut self, message: Message) {
-        self.bytes += message.record.len();
-        self.messages.push_back(message);
+    fn put(&mut self, lane: Lane, number: u64, record: Bytes) {
+        self.bytes += record.len();
+        self.taken += 1;
+        let partition = usize::try_from(lane.partition()).ok();
+        if let Some(taken) =
+            partition.and_then(|partition| self.taken_by_partition.get_mut(partition))
+        {
+            *taken += 1;
+        }
+        self.messages.push_back(Message { lane, number, record, order: self.taken });
         self.since.get_or_insert_with(Instant::now);
     }
 
@@ -76,7 +91,7 @@ impl Core {
     fn hand_over(&self, gathered: &mut Gathered) {
         while let Some(message) = gathered.messages.pop_front() {
             let length = message.record.len();
-            match self.producer.send(message) {
+            match gathered.producer.send(message) {
                 Ok(()) => {}
                 Err(SendError::Full(message)) => return gathered.messages.push_front(message),
                 Err(SendError::Refused(reason)) => {
@@ -94,7 +109,9 @@ impl Core {
         let idle = linger * 10;
         let mut patience = idle;
         while !self.closed.load(Ordering::Acquire) {
-            self.producer.poll(patience);
+            let producer = Arc::clone(&self.gathered.lock().producer);
+            producer.poll(patience);
+            drop(producer);
             let mut gathered = self.gathered.lock();
             // Reports come with every answer of the broker; to hand over as often would be to send
             // a handful of records each time.
@@ -118,6 +135,17 @@ impl KafkaAppender {
         topic: &str,
         settings: &AppendSettings,
     ) -> Result<Arc<KafkaAppender>, String> {
+        Self::open_known(brokers, topic, settings, None).map(|(appender, _)| appender)
+    }
+
+    /// The same for a topic that was there before, with so many partitions: brokers aren't waited for long. With it comes
+    /// why they couldn't be asked, if they couldn't.
+    pub(crate) fn open_known(
+        brokers: &str,
+        topic: &str,
+        settings: &AppendSettings,
+        known: Option<i32>,
+    ) -> Result<(Arc<KafkaAppender>, Option<String>), String> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", brokers)
@@ -140,10 +168,24 @@ impl KafkaAppender {
         for (name, value) in &settings.kafka_properties {
             config.set(name, value);
         }
-        let partitions = ensure_topic(&config, topic, settings.partitions)?;
+        let patience = known.map_or(PATIENCE, |_| SHORT_PATIENCE);
+        let ensured = ensure_topic(&config, topic, settings.partitions, patience);
+        let (partitions, away) = match (ensured, known) {
+            (Ok(partitions), _) => (partitions, None),
+            (Err(error), Some(known)) => (known, Some(error)),
+            (Err(error), None) => return Err(error),
+        };
+        let reports = Arc::new(Reports::new(partitions, settings.spill.is_some()));
         let core = Arc::new(Core {
-            producer: Producer::new(&config, topic)?,
-            gathered: Mutex::default(),
+            gathered: Mutex::new(Gathered {
+                producer: Arc::new(Producer::new(&config, topic, Arc::clone(&reports))?),
+                messages: VecDeque::new(),
+                bytes: 0,
+                since: None,
+                taken: 0,
+                taken_by_partition: (0..partitions).map(|_| 0).collect(),
+            }),
+            reports,
             room: Notify::new(),
             closed: AtomicBool::new(false),
         });
@@ -151,13 +193,16 @@ impl KafkaAppender {
             let (core, linger) = (core.clone(), settings.linger);
             move || core.poll(linger)
         });
-        Ok(Arc::new(KafkaAppender {
+        let appender = KafkaAppender {
             url: format!("kafka://{brokers}/{topic}"),
+            topic: topic.to_owned(),
+            config,
             partitions,
             most: settings.queue_bytes,
             core,
             poller: Mutex::new(Some(poller.map_err(|error| error.to_string())?)),
-        }))
+        };
+        Ok((Arc::new(appender), away))
     }
 
     pub(crate) fn partitions(&self) -> i32 {
@@ -178,14 +223,15 @@ impl KafkaAppender {
         if record.len() > MAX_RECORD {
             return Err(AppendError::TooLarge { length: record.len(), most: MAX_RECORD });
         }
-        let waiting = &self.core.producer.reports().waiting_bytes;
+        let waiting = &self.core.reports.waiting_bytes;
         let before = waiting.load(Ordering::Relaxed);
-        if before > 0 && before + record.len() > self.most {
+        // What comes out of a spill is bounded by who drains it.
+        if before > 0 && before + record.len() > self.most && !lane.drains() {
             return Err(AppendError::Full(record));
         }
         waiting.fetch_add(record.len(), Ordering::Relaxed);
         let mut gathered = self.core.gathered.lock();
-        gathered.put(Message { lane: lane.clone(), number, record });
+        gathered.put(lane.clone(), number, record);
         if urgency == Urgency::Held || gathered.is_enough() {
             self.core.hand_over(&mut gathered);
         }
@@ -193,7 +239,7 @@ impl KafkaAppender {
     }
 
     pub(crate) fn waiting_bytes(&self) -> usize {
-        self.core.producer.reports().waiting_bytes.load(Ordering::Relaxed)
+        self.core.reports.waiting_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn room(&self) {
@@ -212,7 +258,7 @@ impl KafkaAppender {
         }
         let mut gathered = self.core.gathered.lock();
         self.core.hand_over(&mut gathered);
-        self.core.producer.flush(patience);
+        gathered.producer.flush(patience);
         let lost = self.lost() + gathered.messages.len();
         if lost > 0 {
             tracing::error!(records = lost, url = %self.url, "records did not reach the journal");
@@ -220,14 +266,50 @@ impl KafkaAppender {
         lost
     }
 
+    /// Everything that was taken and isn't delivered, in the order in which it was taken; begins anew with a producer
+    /// that knows of none of it. Nothing may be appended meanwhile. What was on its way to a broker may get there all
+    /// the same. Blocks.
+    pub(crate) fn take_back(&self) -> Result<Vec<Message>, String> {
+        let core = &self.core;
+        let anew = Producer::new(&self.config, &self.topic, Arc::clone(&core.reports))?;
+        let mut gathered = core.gathered.lock();
+        let old = std::mem::replace(&mut gathered.producer, Arc::new(anew));
+        let mut taken: Vec<Message> = gathered.messages.drain(..).collect();
+        (gathered.bytes, gathered.since) = (0, None);
+        drop(gathered);
+        taken.iter().for_each(|message| core.reports.settle(message));
+        old.flush(Duration::ZERO);
+        taken.append(&mut core.reports.take_kept());
+        taken.sort_unstable_by_key(|message| message.order);
+        taken.iter().for_each(|message| message.lane.keep(false));
+        Ok(taken)
+    }
+
+    /// Whether Kafka refused records for good, which are kept for the spill.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.core.reports.has_kept()
+    }
+
+    /// By partition: records that were taken, and of them those that are done with, in order.
+    pub(crate) fn progress(&self) -> Vec<(u64, u64)> {
+        let gathered = self.core.gathered.lock();
+        let settled = self.core.reports.settled.iter().map(|one| one.load(Ordering::Acquire));
+        gathered.taken_by_partition.iter().copied().zip(settled).collect()
+    }
+
+    /// Makes the topic if it isn't there (any more).
+    pub(crate) fn ensure_topic(&self) -> Result<i32, String> {
+        ensure_topic(&self.config, &self.topic, self.partitions, SHORT_PATIENCE)
+    }
+
     pub(crate) fn lost(&self) -> usize {
-        self.core.producer.reports().lost.load(Ordering::Relaxed)
+        self.core.reports.lost.load(Ordering::Relaxed)
     }
 
     /// Delivery reports whose record was at another address than the one handed over: 0 unless
     /// something copies.
     pub(crate) fn moved(&self) -> usize {
-        self.core.producer.reports().moved.load(Ordering::Relaxed)
+        self.core.reports.moved.load(Ordering::Relaxed)
     }
 }
 
@@ -238,11 +320,16 @@ impl Drop for KafkaAppender {
 }
 
 /// Makes the topic when it is not there; returns how many partitions it has.
-fn ensure_topic(config: &ClientConfig, topic: &str, partitions: i32) -> Result<i32, String> {
+fn ensure_topic(
+    config: &ClientConfig,
+    topic: &str,
+    partitions: i32,
+    patience: Duration,
+) -> Result<i32, String> {
     let mut config = config.clone();
     config.remove("enable.idempotence");
     let probe: BaseProducer = config.create().map_err(|error| error.to_string())?;
-    if let Some(there) = count_partitions(&probe, topic)? {
+    if let Some(there) = count_partitions(&probe, topic, patience)? {
         return Ok(there);
     }
     let admin: AdminClient<DefaultClientContext> =
@@ -259,7 +346,7 @@ fn ensure_topic(config: &ClientConfig, topic: &str, partitions: i32) -> Result<i
     // The topic's leaders are elected a moment after it was made.
     let until = std::time::Instant::now() + PATIENCE;
     while std::time::Instant::now() < until {
-        if let Some(there) = count_partitions(&probe, topic)? {
+        if let Some(there) = count_partitions(&probe, topic, patience)? {
             return Ok(there);
         }
         probe.poll(Duration::from_millis(50));
@@ -268,9 +355,13 @@ fn ensure_topic(config: &ClientConfig, topic: &str, partitions: i32) -> Result<i
 }
 
 /// Partitions of `topic` when all of them have a leader; `None` when it isn't there.
-fn count_partitions(probe: &BaseProducer, topic: &str) -> Result<Option<i32>, String> {
-    let metadata = probe.client().fetch_metadata(None, PATIENCE).map_err(|error| {
-        format!("no broker answered within {PATIENCE:?}: {error}; is the address right?")
+fn count_partitions(
+    probe: &BaseProducer,
+    topic: &str,
+    patience: Duration,
+) -> Result<Option<i32>, String> {
+    let metadata = probe.client().fetch_metadata(None, patience).map_err(|error| {
+        format!("no broker answered within {patience:?}: {error}; is the address right?")
     })?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let led = found.filter(|found| {

@@ -12,9 +12,9 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,8 +23,14 @@ use rdkafka::config::ClientConfig;
 
 use crate::Lane;
 
-/// What delivery reports add up to, between two polls.
-#[derive(Debug, Default)]
+/// How long the reports of what is taken back may take, in milliseconds. They are there at once: it waits for nobody.
+const TAKE_BACK: c_int = 5000;
+
+/// How often librdkafka's own words are passed on.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// What delivery reports add up to, of all producers that one journal has had.
+#[derive(Debug)]
 pub(super) struct Reports {
     wakers: Mutex<Vec<Waker>>,
     pub(super) waiting_bytes: AtomicUsize,
@@ -32,6 +38,76 @@ pub(super) struct Reports {
     pub(super) lost: AtomicUsize,
     /// Records whose address in the report was not the one that was handed over.
     pub(super) moved: AtomicUsize,
+    /// By partition: records that are done with, whatever came of them.
+    pub(super) settled: Box<[AtomicU64]>,
+    /// What was not delivered, for a spill to take; `None`: it is lost.
+    kept: Option<Mutex<Vec<Message>>>,
+    /// When librdkafka last said something that was passed on.
+    said: Mutex<Option<Instant>>,
+}
+
+impl Reports {
+    /// `keeps`: there is a spill for what Kafka does not take.
+    pub(super) fn new(partitions: i32, keeps: bool) -> Reports {
+        Reports {
+            wakers: Mutex::default(),
+            waiting_bytes: AtomicUsize::new(0),
+            delivered: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
+            moved: AtomicUsize::new(0),
+            settled: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
+            kept: keeps.then(Mutex::default),
+            said: Mutex::default(),
+        }
+    }
+
+    /// The record is on its way no more.
+    pub(super) fn settle(&self, message: &Message) {
+        self.waiting_bytes.fetch_sub(message.record.len(), Ordering::Relaxed);
+        let partition = usize::try_from(message.lane.partition()).ok();
+        if let Some(settled) = partition.and_then(|partition| self.settled.get(partition)) {
+            settled.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// What became of a record. With a spill, nothing that follows an undelivered record of a lane counts before that
+    /// is there: it goes there too, delivered or not.
+    fn report(&self, message: Box<Message>, delivered: bool) {
+        self.settle(&message);
+        self.delivered.fetch_add(usize::from(delivered), Ordering::Relaxed);
+        let lane = &message.lane;
+        let waker = match &self.kept {
+            _ if delivered && !lane.is_kept() => lane.durable().raise(message.number),
+            Some(kept) if !lane.drains() => {
+                lane.keep(true);
+                return kept.lock().push(*message);
+            }
+            _ => {
+                self.lost.fetch_add(usize::from(!lane.drains()), Ordering::Relaxed);
+                lane.durable().lose()
+            }
+        };
+        self.wakers.lock().extend(waker);
+    }
+
+    /// Brokers that are down are told of at every attempt to reach them: one line in a while will do.
+    fn may_say(&self) -> bool {
+        let mut said = self.said.lock();
+        let is_due = said.is_none_or(|at| at.elapsed() >= SAY_EVERY);
+        if is_due {
+            *said = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Whether there are records for the spill.
+    pub(super) fn has_kept(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.lock().is_empty())
+    }
+
+    pub(super) fn take_kept(&self) -> Vec<Message> {
+        self.kept.as_ref().map(|kept| std::mem::take(&mut *kept.lock())).unwrap_or_default()
+    }
 }
 
 /// A producer for one topic. Sends from any thread; one thread at a time polls.
@@ -54,9 +130,12 @@ impl std::fmt::Debug for Producer {
 }
 
 impl Producer {
-    pub(super) fn new(config: &ClientConfig, topic: &str) -> Result<Producer, String> {
+    pub(super) fn new(
+        config: &ClientConfig,
+        topic: &str,
+        reports: Arc<Reports>,
+    ) -> Result<Producer, String> {
         let native = config.create_native_config().map_err(|error| error.to_string())?;
-        let reports = Arc::new(Reports::default());
         let topic = CString::new(topic).map_err(|error| error.to_string())?;
         let mut message = [0; 512];
         // SAFETY: `native` is a live configuration; rd_kafka_new takes ownership of a duplicate of
@@ -79,10 +158,6 @@ impl Producer {
             }
             Ok(Producer { client, topic, reports })
         }
-    }
-
-    pub(super) fn reports(&self) -> &Reports {
-        &self.reports
     }
 
     /// Hands a record over, whose bytes the caller has counted as waiting. Gives it back when the
@@ -118,9 +193,7 @@ impl Producer {
                 Err(SendError::Full(*parked))
             }
             error => {
-                self.reports.waiting_bytes.fetch_sub(length, Ordering::Relaxed);
-                self.reports.lost.fetch_add(1, Ordering::Relaxed);
-                self.reports.wakers.lock().extend(parked.lane.durable().lose());
+                self.reports.report(parked, false);
                 Err(SendError::Refused(format!("{error:?}")))
             }
         }
@@ -136,7 +209,7 @@ impl Producer {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until everything is delivered; what isn't after `patience` is taken back and lost.
+    /// Waits until everything is delivered; what isn't after `patience` is taken back, and reported as not delivered.
     pub(super) fn flush(&self, patience: Duration) {
         let purge = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT;
         // SAFETY: `client` is live; purge makes a report for every message it takes back, and the
@@ -145,7 +218,7 @@ impl Producer {
             let timeout = c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX);
             sys::rd_kafka_flush(self.client, timeout);
             sys::rd_kafka_purge(self.client, purge as c_int);
-            sys::rd_kafka_flush(self.client, 1000);
+            sys::rd_kafka_flush(self.client, TAKE_BACK);
         }
         self.poll(Duration::ZERO);
     }
@@ -164,26 +237,28 @@ impl Drop for Producer {
 
 /// A record and where it goes. On its way it is parked in a box that librdkafka has the address of.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(crate) struct Message {
     pub lane: Lane,
     pub number: u64,
     pub record: Bytes,
+    /// Its place among all records of the journal.
+    pub order: u64,
 }
 
 /// Why a record was not handed over.
 #[derive(Debug)]
 pub(super) enum SendError {
     Full(Message),
-    /// It is lost, and its connection has been told.
+    /// It was reported as not delivered.
     Refused(String),
 }
 
 /// librdkafka's own log lines.
 ///
 /// # Safety
-/// Called by librdkafka with two C strings that live as long as the call.
+/// Called by librdkafka with its client and two C strings, which live as long as the call.
 unsafe extern "C" fn log(
-    _client: *const sys::rd_kafka_t,
+    client: *const sys::rd_kafka_t,
     level: c_int,
     facility: *const c_char,
     line: *const c_char,
@@ -191,8 +266,10 @@ unsafe extern "C" fn log(
     // SAFETY: both are valid, NUL-terminated strings.
     let (facility, line) = unsafe { (CStr::from_ptr(facility), CStr::from_ptr(line)) };
     let (facility, line) = (facility.to_string_lossy(), line.to_string_lossy());
+    // SAFETY: the client is live while it logs; its opaque is the Reports that it was made with, or nothing yet.
+    let reports = unsafe { sys::rd_kafka_opaque(client).cast::<Reports>().as_ref() };
     match level {
-        ..=3 => tracing::warn!(%facility, "{line}"),
+        ..=3 if reports.is_none_or(Reports::may_say) => tracing::warn!(%facility, "{line}"),
         _ => tracing::debug!(%facility, "{line}"),
     }
 }
@@ -213,18 +290,8 @@ unsafe extern "C" fn delivered(
         let parked = Box::from_raw(message._private.cast::<Message>());
         (message, parked, &*opaque.cast::<Reports>())
     };
-    reports.waiting_bytes.fetch_sub(parked.record.len(), Ordering::Relaxed);
     if message.payload.cast_const().cast() != parked.record.as_ptr() {
         reports.moved.fetch_add(1, Ordering::Relaxed);
     }
-    let waker = if message.err == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-        reports.delivered.fetch_add(1, Ordering::Relaxed);
-        parked.lane.durable().raise(parked.number)
-    } else {
-        reports.lost.fetch_add(1, Ordering::Relaxed);
-        parked.lane.durable().lose()
-    };
-    if let Some(waker) = waker {
-        reports.wakers.lock().push(waker);
-    }
+    reports.report(parked, message.err == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR);
 }
