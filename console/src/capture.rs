@@ -1,10 +1,8 @@
 //! What was captured: the journal, read for its own sake.
 
-pub mod audit;
 pub mod bypass;
 pub mod exchanges;
 pub mod mark;
-mod numbering;
 
 use journal::{Ends, Entry, Reader, StartFrom};
 use telemetry::Shutdown;

@@ -2,17 +2,34 @@
 
 use std::ffi::OsString;
 
+use crate::audit::{AuditFlags, audit};
 use crate::{Flags, RunError, Settings, run};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use settings::Exit;
 use telemetry::{LogFormat, Shutdown, on_signals, start_logs};
+
+#[derive(Parser)]
+#[command(name = "capture-proxy", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read a journal, and name every record that is missing, doubled or out of its place
+    Audit(AuditFlags),
+}
 
 /// Runs the program as its command line says, to its end; `arguments` begin with the program's name.
 ///
 /// Settings → logs → `run` → drain. Messages go to stderr, results to stdout.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let flags = match Flags::try_parse_from(arguments) {
-        Ok(flags) => flags,
+    let flags = match Cli::try_parse_from(arguments) {
+        Ok(Cli { command: Some(Command::Audit(flags)), .. }) => return show_audit(&flags),
+        Ok(Cli { flags, .. }) => flags,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -26,12 +43,9 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     start_logs(LogFormat::of_stderr(), &settings.log_level);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("capture-proxy: the runtime did not start: {error}");
-            return Exit::Bug;
-        }
+        Err(exit) => return exit,
     };
     let outcome = runtime.block_on(async {
         let shutdown = Shutdown::new();
@@ -43,6 +57,43 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => {
             tracing::error!(%error, "capture-proxy stopped");
             error.exit()
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        eprintln!("capture-proxy: the runtime did not start: {error}");
+        Exit::Bug
+    })
+}
+
+/// Exit code 1: something is missing.
+fn show_audit(flags: &AuditFlags) -> Exit {
+    start_logs(LogFormat::of_stderr(), "warn");
+    let url = match flags.journal.parse() {
+        Ok(url) => url,
+        Err(error) => {
+            eprintln!("capture-proxy: `journal` is `{}`: {error}", flags.journal);
+            return Exit::Config;
+        }
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    match runtime.block_on(audit(&url, &flags.kafka_properties)) {
+        Ok(audit) if flags.json => {
+            println!("{}", serde_json::to_string(&audit).unwrap_or_default());
+            if audit.whole { Exit::Done } else { Exit::No }
+        }
+        Ok(audit) => {
+            println!("{audit}");
+            if audit.whole { Exit::Done } else { Exit::No }
+        }
+        Err(error) => {
+            eprintln!("capture-proxy: {error}");
+            Exit::Unavailable
         }
     }
 }

@@ -8,7 +8,7 @@ use codec::record::{self, Heartbeat, Nanos};
 use journal::{AppendError, Appender, Lane, Urgency};
 
 use crate::metrics::Metrics;
-use crate::roster::Roster;
+use crate::roster::{Census, Roster};
 use crate::tape::now;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -22,8 +22,7 @@ pub(crate) async fn beat(
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
 ) {
-    let lane = |partition| journal.lane_in(partition, &format!("godwit.heartbeat.{node}"));
-    let lanes: Vec<Lane> = (0..journal.partitions()).map(lane).collect();
+    let lanes = lanes(&journal, &node);
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut lost = 0;
@@ -38,16 +37,7 @@ pub(crate) async fn beat(
         }
         let census = roster.census();
         metrics.open.set(census.open as i64);
-        let clock = now();
-        let settled = clock.saturating_sub(MOMENT);
-        let beat = Heartbeat {
-            clock,
-            oldest_unjournaled: census.kept_back.map_or(settled, |oldest| oldest.min(settled)),
-            oldest_open_write: census.open_write.unwrap_or(0),
-            connections: census.connections,
-            records: census.records,
-        };
-        let record = Bytes::copy_from_slice(&record::heartbeat(&node, &beat));
+        let record = record_of(&node, &census);
         for lane in &lanes {
             match journal.append(lane, number, record.clone(), Urgency::Follows) {
                 // The next one says all that this one would have.
@@ -56,4 +46,36 @@ pub(crate) async fn beat(
             }
         }
     }
+}
+
+/// The last heartbeat, in every partition, when no connection is left: with it the journal tells whether it is whole. Waits
+/// for room.
+pub(crate) async fn last_beat(journal: &Appender, node: &str, roster: &Roster) {
+    let record = record_of(node, &roster.census());
+    for lane in lanes(journal, node) {
+        while let Err(error) = journal.append(&lane, 1, record.clone(), Urgency::Follows) {
+            if !matches!(error, AppendError::Full(_)) {
+                return tracing::warn!(%error, "the last heartbeat was not journaled");
+            }
+            journal.room().await;
+        }
+    }
+}
+
+fn lanes(journal: &Appender, node: &str) -> Vec<Lane> {
+    let lane = |partition| journal.lane_in(partition, &format!("godwit.heartbeat.{node}"));
+    (0..journal.partitions()).map(lane).collect()
+}
+
+fn record_of(node: &str, census: &Census) -> Bytes {
+    let clock = now();
+    let settled = clock.saturating_sub(MOMENT);
+    let beat = Heartbeat {
+        clock,
+        oldest_unjournaled: census.kept_back.map_or(settled, |oldest| oldest.min(settled)),
+        oldest_open_write: census.open_write.unwrap_or(0),
+        connections: census.connections,
+        records: census.records,
+    };
+    Bytes::copy_from_slice(&record::heartbeat(node, &beat))
 }

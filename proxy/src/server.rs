@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Settings;
 use crate::connection::Connection;
-use crate::heartbeat::beat;
+use crate::heartbeat::{beat, last_beat};
 use crate::metrics::Metrics;
 use crate::roster::Roster;
 use crate::serve::{pass, serve};
@@ -170,12 +170,20 @@ impl CaptureProxy {
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.abort();
         }
-        let (threads, app) = (std::mem::take(&mut self.threads), self.app.clone());
+        let died = |error| RunError::Thread(io::Error::other(error));
+        let threads = std::mem::take(&mut self.threads);
+        tokio::task::spawn_blocking(move || threads.join()).await.map_err(died)?;
+        let app = self.app.clone();
+        if let Some(journal) = &app.journal {
+            let last = last_beat(journal, &app.node, &app.roster);
+            if tokio::time::timeout(drain, last).await.is_err() {
+                tracing::warn!("the journal has no room for the last heartbeat");
+            }
+        }
         let closing = tokio::task::spawn_blocking(move || {
-            threads.join();
             app.journal.as_ref().map_or(0, |journal| journal.close(drain))
         });
-        let lost = closing.await.map_err(|error| RunError::Thread(io::Error::other(error)))?;
+        let lost = closing.await.map_err(died)?;
         if lost > 0 {
             return Err(RunError::Lost { lost });
         }

@@ -7,12 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use capture_proxy::audit::{Next, Numbering};
 use codec::record::Nanos;
 use converge::{DoubtReason, Facts, Item, Meaning, NothingReason, interpret};
 use serde::{Deserialize, Serialize};
 
 use super::exchanges::{Rebuilder, Seen};
-use super::numbering::{Next, Numbering};
 use crate::state::Numbers;
 
 /// What was captured between two looks at the source's numbers.
@@ -123,6 +123,7 @@ impl Counter {
         numbering.take(record.clone(), |next| match next {
             Next::Record(record) => rebuilder.take(*record, |seen| tally.see(&seen)),
             Next::Gap { connection, .. } => rebuilder.lose(&connection),
+            Next::Begins { .. } | Next::Twice { .. } | Next::Disorder { .. } => {}
         });
     }
 
@@ -132,6 +133,7 @@ impl Counter {
         numbering.finish(|next| match next {
             Next::Record(record) => rebuilder.take(*record, |seen| tally.see(&seen)),
             Next::Gap { connection, .. } => rebuilder.lose(&connection),
+            Next::Begins { .. } | Next::Twice { .. } | Next::Disorder { .. } => {}
         });
         let unknown = rebuilder.finish(|seen| tally.see(&seen));
         for _ in 0..unknown.opaque {

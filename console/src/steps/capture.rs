@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use capture_proxy::audit::Auditor;
 use jiff::Timestamp;
 use journal::StartFrom;
 use serde::Serialize;
 use settings::Exit;
 
 use crate::admin;
-use crate::capture::audit::Auditor;
 use crate::capture::{self, mark};
 use crate::console::Console;
 use crate::output::{Checks, Outcome, Said};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use capture_proxy::audit::{Audit, Auditor};
 use converge::Facts;
 use journal::StartFrom;
 use metadata::State as Planned;
@@ -9,7 +10,6 @@ use settings::Exit;
 use tokio::time::{Instant, sleep};
 
 use super::replay::{Replaying, replaying};
-use crate::capture::audit::{Audit, Auditor};
 use crate::capture::bypass::{Bypass, Counted, Counter};
 use crate::capture::each;
 use crate::clusters::Clusters;

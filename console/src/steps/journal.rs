@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use capture_proxy::audit::Auditor;
 use codec::record::{Kind, Record};
 use jiff::Timestamp;
 use journal::{AppendError, Appender, Entry, JournalUrl, Lane, Reader, StartFrom, Urgency};
@@ -13,7 +14,6 @@ use serde::Serialize;
 use settings::Exit;
 use traffic_replayer::{ExportError, ExportFlags};
 
-use crate::capture::audit::Auditor;
 use crate::capture::{each, open};
 use crate::console::Console;
 use crate::output::{Output, Said};
