@@ -12,8 +12,11 @@ use std::time::{Duration, Instant};
 
 use conformance::PATIENCE;
 use journal::*;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
 use tempfile::TempDir;
-use testbed::Testbed;
+use testbed::{Kafka, Testbed};
 
 fn settings(folder: &Path) -> AppendSettings {
     let spill = SpillSettings {
@@ -37,10 +40,10 @@ async fn close(appender: Appender, patience: Duration) -> usize {
 async fn try_append(
     appender: &Appender,
     lane: &Lane,
-    (id, number): (&str, u64),
+    (id, number, length): (&str, u64, usize),
     urgency: Urgency,
 ) -> Result<(), AppendError> {
-    let mut record = conformance::record(id, number, 200);
+    let mut record = conformance::record(id, number, length);
     while let Err(error) = appender.append(lane, number, record, urgency) {
         let AppendError::Full(back) = error else { return Err(error) };
         record = back;
@@ -50,7 +53,7 @@ async fn try_append(
 }
 
 async fn append(appender: &Appender, lane: &Lane, id: &str, number: u64, urgency: Urgency) {
-    try_append(appender, lane, (id, number), urgency).await.unwrap();
+    try_append(appender, lane, (id, number, 200), urgency).await.unwrap();
 }
 
 async fn reached(lane: &Lane, number: u64) {
@@ -196,6 +199,45 @@ async fn a_spill_outlives_its_proxy() {
     assert_eq!(found, [("first".to_owned(), 100), ("second".to_owned(), 2)].into());
 }
 
+/// Sets the largest batch that a topic takes.
+async fn limit(kafka: &Kafka, topic: &str, bytes: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", kafka.addr().to_string());
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", bytes);
+    admin.alter_configs([&change], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kafka_refuses_waits_until_that_is_put_right() {
+    let kafka = Testbed::kafka().await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let url: JournalUrl = kafka.journal("refused").parse().unwrap();
+    let appender = open(&url, &settings(folder.path())).await.unwrap();
+    let lane = appender.lane("c");
+    append(&appender, &lane, "c", 1, Urgency::Held).await;
+    reached(&lane, 1).await;
+    limit(&kafka, "refused", "1500").await;
+    // Until the broker has heard of it, it takes them.
+    let mut number = 1;
+    while appender.spill().unwrap().refused == 0 {
+        number += 1;
+        try_append(&appender, &lane, ("c", number, 5000), Urgency::Held).await.unwrap();
+        reached(&lane, number).await;
+    }
+    for _ in 0..5 {
+        number += 1;
+        append(&appender, &lane, "c", number, Urgency::Held).await;
+        reached(&lane, number).await;
+    }
+    let state = appender.spill().unwrap();
+    assert!(state.spilling && state.drained < state.spilled, "{state:?}");
+    limit(&kafka, "refused", "1000000").await;
+    drained(&appender).await;
+    assert_eq!(close(appender, PATIENCE).await, 0);
+    assert_eq!(numbers(&url).await, [("c".to_owned(), number)].into());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_spill_costs_what_is_damaged() {
     let kafka = Testbed::kafka().await.unwrap();
@@ -210,7 +252,7 @@ async fn a_damaged_spill_costs_what_is_damaged() {
     let mut taken = 0;
     let refused = 'full: loop {
         for (id, lane) in ids.iter().zip(&lanes) {
-            match try_append(&appender, lane, (id, taken + 1), Urgency::Held).await {
+            match try_append(&appender, lane, (id, taken + 1, 200), Urgency::Held).await {
                 Ok(()) => reached(lane, taken + 1).await,
                 Err(error) => break 'full error,
             }

@@ -278,7 +278,7 @@ impl KafkaAppender {
         (gathered.bytes, gathered.since) = (0, None);
         drop(gathered);
         taken.iter().for_each(|message| core.reports.settle(message));
-        old.flush(Duration::ZERO);
+        old.take_back();
         taken.append(&mut core.reports.take_kept());
         taken.sort_unstable_by_key(|message| message.order);
         taken.iter().for_each(|message| message.lane.keep(false));

@@ -222,6 +222,18 @@ impl Producer {
         }
         self.poll(Duration::ZERO);
     }
+
+    /// Takes back everything that isn't delivered: when this returns, every record has been reported. Blocks, and waits for
+    /// nobody but librdkafka's own threads.
+    pub(super) fn take_back(&self) {
+        self.flush(Duration::ZERO);
+        // SAFETY: `client` is live.
+        while unsafe { sys::rd_kafka_outq_len(self.client) } > 0 {
+            tracing::error!("librdkafka keeps records that were taken back: it is waited for");
+            // SAFETY: `client` is live.
+            unsafe { sys::rd_kafka_flush(self.client, TAKE_BACK) };
+        }
+    }
 }
 
 impl Drop for Producer {

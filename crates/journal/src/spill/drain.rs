@@ -119,9 +119,11 @@ async fn deliver(shared: &Shared, batch: &[Entry]) -> bool {
         if shared.is_closing() {
             return false;
         }
-        // A topic that was deleted is made again.
-        if let Err(error) = shared.kafka.ensure_topic() {
-            tracing::warn!(error, "the topic can't be had");
+        // A producer that has met what it can't go on from takes nothing ever again; a topic that was deleted is made
+        // again. What was sent is still in the spill.
+        let anew = shared.kafka.take_back().map(drop);
+        if let Err(error) = anew.and_then(|()| shared.kafka.ensure_topic().map(drop)) {
+            tracing::warn!(error, "Kafka or the topic can't be had");
         }
     }
     false
