@@ -76,7 +76,10 @@ pub struct Flags {
     /// How long an answer is read on after its client has gone [default: 1m].
     #[arg(long, value_name = "DURATION")]
     pub answer_patience: Option<Span>,
-    /// How long open exchanges may take after SIGTERM [default: 30s].
+    /// After SIGTERM /readyz fails, and clients are served on for so long: until the load balancer has noticed [default: 0s].
+    #[arg(long, value_name = "DURATION")]
+    pub drain_delay: Option<Span>,
+    /// How long open exchanges may take after that [default: 30s].
     #[arg(long, value_name = "DURATION")]
     pub drain: Option<Span>,
     /// Threads that serve connections [default: one a core].
@@ -102,7 +105,7 @@ pub struct Flags {
 
 impl Flags {
     /// The names that a file or the environment may use.
-    pub const KEYS: [&str; 26] = [
+    pub const KEYS: [&str; 27] = [
         "listen",
         "source",
         "journal",
@@ -123,6 +126,7 @@ impl Flags {
         "head-limit",
         "connect-timeout",
         "answer-patience",
+        "drain-delay",
         "drain",
         "threads",
         "tls-certificate",

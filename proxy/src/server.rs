@@ -149,17 +149,21 @@ impl CaptureProxy {
         })
     }
 
-    /// Serves until `shutdown`; then takes no new connections, lets open exchanges end, and makes
-    /// every record durable.
+    /// Serves until `shutdown`; then says that it isn't ready, serves on for the drain's delay, takes no new connections,
+    /// lets open exchanges end, and makes every record durable.
     ///
     /// # Errors
     /// [`RunError::Lost`] when records did not reach the journal.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), RunError> {
         shutdown.draining().await;
         self.ready.set(false);
+        let (delay, drain) = (self.app.settings.drain_delay, self.app.settings.drain);
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = shutdown.stopping() => {}
+        }
         let _ = self.stop.send(true);
         self.app.open.close();
-        let drain = self.app.settings.drain;
         tokio::select! {
             () = self.app.open.wait() => {}
             () = tokio::time::sleep(drain) => {

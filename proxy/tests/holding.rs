@@ -350,6 +350,31 @@ async fn draining_lets_an_open_exchange_end_and_closes_idle_connections() {
 }
 
 #[tokio::test]
+async fn clients_are_served_while_the_balancer_has_yet_to_notice_the_drain() {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let slow = |flags: &mut Flags| {
+        flags.drain_delay = Some(settings::Span(std::time::Duration::from_secs(600)));
+    };
+    let stage = Stage::with(source, slow).await;
+    assert!(stage.ask_admin("/readyz").await.starts_with("HTTP/1.1 200 "));
+    let mut before = stage.client().await;
+    stage.begin_drain();
+    while stage.ask_admin("/readyz").await.starts_with("HTTP/1.1 200 ") {
+        tokio::task::yield_now().await;
+    }
+    assert!(stage.ask_admin("/livez").await.starts_with("HTTP/1.1 200 "));
+    let mut after = stage.client().await;
+    for client in [&mut before, &mut after] {
+        for _ in 0..2 {
+            client.write_all(put("").as_bytes()).await.unwrap();
+            assert_eq!(read_exact(client, OK.len()).await, OK);
+        }
+    }
+    // Asked a second time, it waits no longer.
+    stage.end_at_once().await;
+}
+
+#[tokio::test]
 async fn with_hold_exchange_an_answer_is_durable_before_the_client_has_it() {
     let source = ScriptedSource::answering(OK).await.unwrap();
     let stage = Stage::with(source, |flags| flags.hold = Some("exchange".into())).await;

@@ -62,14 +62,25 @@ impl Stage {
     }
 
     pub async fn metrics(&self) -> String {
+        self.ask_admin("/metrics").await
+    }
+
+    /// The admin listener's whole answer.
+    pub async fn ask_admin(&self, path: &str) -> String {
         let mut admin = TcpStream::connect(self.admin).await.unwrap();
-        let ask = "GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        let ask = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
         admin.write_all(ask.as_bytes()).await.unwrap();
         String::from_utf8(read_all(&mut admin).await).unwrap()
     }
 
     pub fn begin_drain(&self) {
         self.shutdown.drain();
+    }
+
+    /// Drains the proxy, and waits for nothing that it would wait for.
+    pub async fn end_at_once(self) {
+        self.shutdown.now();
+        tokio::time::timeout(PATIENCE, self.running).await.unwrap().unwrap().unwrap();
     }
 
     /// Drains the proxy and gives back everything in its journal but heartbeats.
