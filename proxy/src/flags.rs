@@ -33,6 +33,13 @@ pub struct Flags {
     /// uncaptured and counts them.
     #[arg(long, value_name = "WHAT")]
     pub when_full: Option<String>,
+    /// For load tests: record only so many of the connections, as in 10%; all others are passed on [default: 100%].
+    #[arg(long, value_name = "PERCENT")]
+    pub capture_only: Option<String>,
+    /// For load tests: record for so long, then only forward [default: always].
+    #[arg(long = "for", value_name = "DURATION")]
+    #[serde(rename = "for")]
+    pub record_for: Option<Span>,
     /// How long a full journal is waited for before --when-full applies [default: 10s].
     #[arg(long, value_name = "DURATION")]
     pub journal_patience: Option<Span>,
@@ -105,13 +112,15 @@ pub struct Flags {
 
 impl Flags {
     /// The names that a file or the environment may use.
-    pub const KEYS: [&str; 27] = [
+    pub const KEYS: [&str; 29] = [
         "listen",
         "source",
         "journal",
         "durability",
         "hold",
         "when-full",
+        "capture-only",
+        "for",
         "journal-patience",
         "window",
         "journal-queue",

@@ -17,6 +17,7 @@ mod metrics;
 mod opaque_search;
 mod partial_head;
 mod pass;
+mod recording;
 mod refusal;
 mod requests;
 mod responses;

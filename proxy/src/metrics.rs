@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub opaque: IntCounterVec,
     pub refused: IntCounterVec,
     pub uncaptured: IntCounter,
+    /// Connections that aren't recorded, as asked for.
+    pub unrecorded: IntCounter,
     pub source_failures: IntCounterVec,
     pub waiting: IntGauge,
     pub spill: Spill,
@@ -131,6 +133,10 @@ impl Metrics {
                 &["reason"],
             )?,
             uncaptured: counter("uncaptured_bytes_total", "bytes let through without a record")?,
+            unrecorded: counter(
+                "unrecorded_connections_total",
+                "connections passed on without a record, as --capture-only and --for say",
+            )?,
             source_failures: labelled(
                 "source_failures_total",
                 "trouble with the source",

@@ -29,6 +29,7 @@ use crate::Settings;
 use crate::connection::Connection;
 use crate::heartbeat::{beat, last_beat};
 use crate::metrics::Metrics;
+use crate::recording::Recording;
 use crate::roster::Roster;
 use crate::serve::{pass, serve};
 use crate::source::Sources;
@@ -77,6 +78,8 @@ pub struct CaptureProxy {
     threads: Threads,
     _admin: Option<Admin>,
     heartbeat: Option<tokio::task::JoinHandle<()>>,
+    /// Ends the recording.
+    recording: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// What every connection needs.
@@ -88,6 +91,7 @@ struct App {
     metrics: Arc<Metrics>,
     sources: Sources,
     open: TaskTracker,
+    recording: Recording,
 }
 
 /// Starts a proxy and serves until `shutdown`, then drains.
@@ -122,11 +126,20 @@ impl CaptureProxy {
             roster: Arc::default(),
             metrics,
             open: TaskTracker::new(),
+            recording: Recording::of(settings.capture_only),
             settings,
         });
         let heartbeat = app.journal.clone().map(|journal| {
             let (node, roster) = (app.node.clone(), app.roster.clone());
             tokio::spawn(beat(journal, node, roster, app.metrics.clone()))
+        });
+        let recording = app.settings.record_for.filter(|_| app.journal.is_some()).map(|time| {
+            let app = app.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                app.recording.end();
+                tracing::info!(?time, "the recording is over: clients are served on");
+            })
         });
         let (stop, stopping) = watch::channel(false);
         let mut threads = Threads::default();
@@ -146,6 +159,7 @@ impl CaptureProxy {
             threads,
             _admin: admin,
             heartbeat,
+            recording,
         })
     }
 
@@ -163,6 +177,7 @@ impl CaptureProxy {
             () = shutdown.stopping() => {}
         }
         let _ = self.stop.send(true);
+        self.app.recording.end();
         self.app.open.close();
         tokio::select! {
             () = self.app.open.wait() => {}
@@ -205,9 +220,10 @@ impl CaptureProxy {
 impl Drop for CaptureProxy {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
-        if let Some(heartbeat) = self.heartbeat.take() {
-            heartbeat.abort();
+        for task in [self.heartbeat.take(), self.recording.take()].into_iter().flatten() {
+            task.abort();
         }
+        self.app.recording.end();
         self.threads.end.cancel();
     }
 }
@@ -297,22 +313,19 @@ struct Capture(Arc<App>);
 
 #[async_trait]
 impl ServerApp for Capture {
-    async fn process_new(
-        self: &Arc<Self>,
-        client: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
+    async fn process_new(self: &Arc<Self>, client: Stream, _: &ShutdownWatch) -> Option<Stream> {
         let app = &self.0;
         let _open = app.open.token();
         app.metrics.connections.inc();
         let source = app.sources.connect().await;
-        let Some(journal) = &app.journal else {
+        let Some(journal) = app.journal.as_ref().filter(|_| app.recording.takes_one()) else {
+            app.metrics.unrecorded.inc_by(u64::from(app.journal.is_some()));
             pass(&app.settings, &app.metrics, client, source).await;
             return None;
         };
         let place = app.roster.enter(&app.node);
         let tape = Tape::new(journal.clone(), &app.node, place.seat.clone(), app.metrics.clone());
-        let connection = Connection::new(&app.settings, &app.metrics, &tape, shutdown.clone());
+        let connection = Connection::new(&app.settings, &app.metrics, &tape, app.recording.over());
         serve(&connection, client, source).await;
         None
     }

@@ -55,6 +55,10 @@ pub struct Settings {
     pub durability: Durability,
     pub hold: Hold,
     pub when_full: WhenFull,
+    /// Share of the connections that are recorded, above 0 and up to 1.
+    pub capture_only: f64,
+    /// `None`: for as long as the proxy runs.
+    pub record_for: Option<Duration>,
     pub journal_patience: Duration,
     pub window: usize,
     pub read_size: usize,
@@ -140,6 +144,8 @@ impl Settings {
                 flags.when_full,
                 &[("reject", WhenFull::Reject), ("forward", WhenFull::Forward)],
             )?,
+            capture_only: share(flags.capture_only)?,
+            record_for: flags.record_for.map(|Span(time)| time),
             journal_patience: time(flags.journal_patience, 10),
             window: bytes("window", flags.window, 1 << 20, read_size, 1 << 30)?,
             read_size,
@@ -192,6 +198,15 @@ fn bytes(
         return Err(wrong(key, &size.to_string(), &range));
     }
     Ok(size.0 as usize)
+}
+
+fn share(percent: Option<String>) -> Result<f64, SettingsError> {
+    let Some(text) = percent else { return Ok(1.0) };
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    let percent = number.filter(|number| *number > 0.0 && *number <= 100.0);
+    let percent =
+        percent.ok_or_else(|| wrong("capture-only", &text, &"use a percentage, as in 10%"));
+    Ok(percent? / 100.0)
 }
 
 /// One of `words`; the first is the default.
@@ -289,6 +304,8 @@ mod tests {
         assert_eq!(wrong, "`durability` is `maybe`: use journal or none");
         let range = error(Flags { read_size: Some(Size(1)), ..flags() });
         assert_eq!(range, "`read-size` is `1B`: it must be from 4KiB to 512KiB");
+        let share = error(Flags { capture_only: Some("150%".into()), ..flags() });
+        assert!(share.contains("as in 10%"), "{share}");
         let spill = error(Flags { spill: Some("/s".into()), ..flags() });
         assert!(spill.contains("is for a journal in Kafka"), "{spill}");
         let alone = error(Flags { spill_after: Some(Span(Duration::ZERO)), ..flags() });

@@ -386,3 +386,30 @@ async fn with_hold_exchange_an_answer_is_durable_before_the_client_has_it() {
     // No drain: what the client has seen is on disk already.
     assert_eq!(stage.captured().await.answers(0), OK.repeat(20));
 }
+
+#[tokio::test]
+async fn when_a_recording_is_over_clients_are_served_on_without_a_record() {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let short = |flags: &mut Flags| {
+        flags.record_for = Some(settings::Span(std::time::Duration::from_millis(300)));
+    };
+    let stage = Stage::with(source, short).await;
+    let mut recorded = stage.client().await;
+    recorded.write_all(put("").as_bytes()).await.unwrap();
+    assert_eq!(read_exact(&mut recorded, OK.len()).await, OK);
+    // It is closed between two exchanges.
+    assert_eq!(read_all(&mut recorded).await, b"");
+    let mut unrecorded = stage.client().await;
+    unrecorded.write_all(put("").as_bytes()).await.unwrap();
+    assert_eq!(read_exact(&mut unrecorded, OK.len()).await, OK);
+    let metrics = stage.metrics().await;
+    assert!(metrics.contains("unrecorded_connections_total 1"), "{metrics}");
+    let mut captured = stage.captured().await;
+    while !captured.records.iter().any(|record| record.last) {
+        tokio::task::yield_now().await;
+        captured = stage.captured().await;
+    }
+    captured.assert_complete();
+    assert_eq!((captured.connections().len(), captured.ends()), (1, 1));
+    stage.end_at_once().await;
+}
