@@ -77,6 +77,10 @@ pub struct Capturing {
     pub dropped: u64,
     /// Bytes that went to the source without being captured.
     pub uncaptured: u64,
+    /// Connections that weren't captured because the proxy was told so.
+    pub unrecorded: u64,
+    /// Records lie on the proxy's host, and are not in Kafka yet.
+    pub spilling: bool,
 }
 
 impl fmt::Display for Capturing {
@@ -95,7 +99,14 @@ impl fmt::Display for Capturing {
             self.open_connections,
             self.dropped,
             self.uncaptured
-        )
+        )?;
+        if self.unrecorded > 0 {
+            write!(f, ", {} connections not captured (capture-only, for)", self.unrecorded)?;
+        }
+        if self.spilling {
+            write!(f, "; Kafka is slow or gone, and records go to the spill")?;
+        }
+        Ok(())
     }
 }
 
@@ -124,6 +135,8 @@ pub(crate) async fn capturing(console: &Console) -> Result<Capturing, Problem> {
         open_connections: count("open_connections"),
         dropped: count("dropped_records_total"),
         uncaptured: count("uncaptured_bytes_total"),
+        unrecorded: count("unrecorded_connections_total"),
+        spilling: count("spilling") > 0,
     })
 }
 

@@ -82,6 +82,18 @@ async fn capture(console: &Console, checks: &mut Checks) -> Result<(), Problem> 
             );
             checks.add(name, Outcome::No, message);
         }
+        Some(true) if capturing.unrecorded > 0 => {
+            let message = format!(
+                "{} connections were not captured (capture-only, for)",
+                capturing.unrecorded
+            );
+            checks.add(name, Outcome::No, message);
+        }
+        Some(true) if capturing.spilling => {
+            let message =
+                "records lie in the proxy's spill: Kafka is slow or gone, or has just come back";
+            checks.add(name, Outcome::No, message);
+        }
         Some(true) => checks.add(name, Outcome::Ok, format!("runs at {}", capturing.url)),
         // Clients that are switched already need none; what went around it is audited below.
         Some(false) => {
