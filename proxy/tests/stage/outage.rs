@@ -16,74 +16,144 @@ use testbed::{Kafka, ScriptedSource, Testbed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use super::Captured;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const CLIENTS: usize = 8;
 
+/// A broker, a source, the program between them, and clients that never stop writing.
+struct Production {
+    kafka: Kafka,
+    source: ScriptedSource,
+    folder: TempDir,
+    journal: String,
+    address: SocketAddr,
+    proxy: Child,
+    stop: Arc<AtomicBool>,
+    said: Arc<Mutex<Said>>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+/// What the clients were told.
+#[derive(Default)]
+struct Said {
+    acknowledged: BTreeSet<String>,
+    failures: Vec<String>,
+}
+
+impl Production {
+    async fn start() -> Production {
+        let kafka = Testbed::kafka().await.unwrap();
+        let source = ScriptedSource::answering(OK).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let journal = kafka.journal("outages");
+        let address = free_address();
+        let proxy = program(address, &source.url(), &journal, folder.path());
+        up(address).await;
+        let (stop, said) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let clients = (0..CLIENTS)
+            .map(|client| {
+                tokio::spawn(write(address, client, Arc::clone(&stop), Arc::clone(&said)))
+            })
+            .collect();
+        Production { kafka, source, folder, journal, address, proxy, stop, said, clients }
+    }
+
+    /// `kill -9`, and a new one.
+    async fn kill(&mut self) {
+        self.proxy.kill().await.unwrap();
+        let url = self.source.url();
+        self.proxy = program(self.address, &url, &self.journal, self.folder.path());
+        up(self.address).await;
+    }
+
+    /// Until every client has had another write or two acknowledged.
+    async fn goes_on(&self) {
+        let so_far = || self.said.lock().acknowledged.len();
+        let (enough, until) = (so_far() + 2 * CLIENTS, Instant::now() + Duration::from_secs(60));
+        while so_far() < enough {
+            assert!(Instant::now() < until, "writes are not acknowledged any more");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Ends all of it in order: what was acknowledged, and what the source received, is in the topic. What failed, for the
+    /// clients.
+    async fn finish(mut self) -> Vec<String> {
+        self.goes_on().await;
+        self.stop.store(true, Ordering::Release);
+        for client in self.clients {
+            client.await.unwrap();
+        }
+        end(&mut self.proxy).await;
+        let captured = tokens(&Captured::read(&self.journal.parse().unwrap()).await);
+        let said = std::mem::take(&mut *self.said.lock());
+        let received: BTreeSet<String> = (0..self.source.connections())
+            .flat_map(|connection| of_bytes(&self.source.received(connection)))
+            .collect();
+        println!(
+            "{} acknowledged, {} received, {} captured, {} failed",
+            said.acknowledged.len(),
+            received.len(),
+            captured.len(),
+            said.failures.len()
+        );
+        let missing: Vec<_> = said.acknowledged.difference(&captured).collect();
+        assert!(missing.is_empty(), "acknowledged, and not in the topic: {missing:?}");
+        let unseen: Vec<_> = received.difference(&captured).collect();
+        assert!(unseen.is_empty(), "on the source, and not in the topic: {unseen:?}");
+        said.failures
+    }
+}
+
 /// Kills the proxy at `moments` moments, half of them while the broker is away, half while the spill is drained. At the
 /// end all that was acknowledged, and all that the source received, is in the topic.
 pub async fn kill_at_moments(moments: usize, seed: u64) {
     println!("seed {seed}");
     let mut rng = SmallRng::seed_from_u64(seed);
-    let kafka = Testbed::kafka().await.unwrap();
-    let source = ScriptedSource::answering(OK).await.unwrap();
-    let folder = TempDir::new().unwrap();
-    let journal = kafka.journal("killed");
-    let address = free_address();
-    let start = || program(address, &source.url(), &journal, folder.path());
-    let mut proxy = start();
-    up(address).await;
-
-    let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::default());
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|client| {
-            tokio::spawn(write(address, client, Arc::clone(&stop), Arc::clone(&acknowledged)))
-        })
-        .collect();
-    let so_far = || acknowledged.lock().len();
+    let mut production = Production::start().await;
     for moment in 0..moments {
-        grows(so_far).await;
-        if moment % 4 < 2 {
-            kafka.kill().await.unwrap()
-        } else {
-            kafka.pause()
+        production.goes_on().await;
+        match moment % 4 {
+            0 | 1 => production.kafka.kill().await.unwrap(),
+            _ => production.kafka.pause(),
         }
         // Not before the spill is used: writes go on without a broker.
-        grows(so_far).await;
+        production.goes_on().await;
         if moment % 2 == 0 {
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..800))).await;
-            proxy.kill().await.unwrap();
-            proxy = start();
-            up(address).await;
-            grows(so_far).await;
+            production.kill().await;
+            production.goes_on().await;
         }
-        back(&kafka, moment % 4 < 2).await;
+        back(&production.kafka, moment % 4 < 2).await;
         if moment % 2 == 1 {
             // From before it finds the broker to after it has drained.
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..600))).await;
-            proxy.kill().await.unwrap();
-            proxy = start();
-            up(address).await;
+            production.kill().await;
         }
     }
-    grows(so_far).await;
-    stop.store(true, Ordering::Release);
-    for client in clients {
-        client.await.unwrap();
+    production.finish().await;
+}
+
+/// The broker is away for `length`, twice: no client notices.
+pub async fn be_away(length: Duration) {
+    let production = Production::start().await;
+    for killed in [true, false] {
+        production.goes_on().await;
+        match killed {
+            true => production.kafka.kill().await.unwrap(),
+            false => production.kafka.pause(),
+        }
+        let until = Instant::now() + length;
+        while Instant::now() < until {
+            production.goes_on().await;
+        }
+        back(&production.kafka, killed).await;
     }
-    end(&mut proxy).await;
-    let url = journal.parse().unwrap();
-    let captured = tokens(&Captured::read(&url).await);
-    let missing: Vec<_> = acknowledged.lock().difference(&captured).cloned().collect();
-    let received: BTreeSet<String> = (0..source.connections())
-        .flat_map(|connection| of_bytes(&source.received(connection)))
-        .collect();
-    let unseen: Vec<_> = received.difference(&captured).cloned().collect();
-    println!("{} acknowledged, {} received, {} captured", so_far(), received.len(), captured.len());
-    assert!(missing.is_empty(), "seed {seed}: acknowledged, and not in the topic: {missing:?}");
-    assert!(unseen.is_empty(), "seed {seed}: on the source, and not in the topic: {unseen:?}");
+    let failures = production.finish().await;
+    assert!(failures.is_empty(), "{failures:?}");
 }
 
 async fn back(kafka: &Kafka, was_killed: bool) {
@@ -116,15 +186,6 @@ async fn up(address: SocketAddr) {
     }
 }
 
-/// Until every client has had another write or two acknowledged.
-async fn grows(so_far: impl Fn() -> usize) {
-    let (enough, until) = (so_far() + 2 * CLIENTS, Instant::now() + Duration::from_secs(60));
-    while so_far() < enough {
-        assert!(Instant::now() < until, "writes are not acknowledged any more");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 /// Ends as it does on a host that goes down in order.
 async fn end(proxy: &mut Child) {
     let pid = proxy.id().unwrap().to_string();
@@ -134,12 +195,7 @@ async fn end(proxy: &mut Child) {
 }
 
 /// Writes one document after the other; a write whose connection breaks is not tried again.
-async fn write(
-    address: SocketAddr,
-    client: usize,
-    stop: Arc<AtomicBool>,
-    acknowledged: Arc<Mutex<BTreeSet<String>>>,
-) {
+async fn write(address: SocketAddr, client: usize, stop: Arc<AtomicBool>, said: Arc<Mutex<Said>>) {
     let mut connection = None;
     for number in 0.. {
         if stop.load(Ordering::Acquire) {
@@ -152,8 +208,11 @@ async fn write(
         };
         let token = format!("<{client}-{number}>");
         match put(stream, &token).await {
-            Ok(()) => drop(acknowledged.lock().insert(token)),
-            Err(_) => connection = None,
+            Ok(()) => drop(said.lock().acknowledged.insert(token)),
+            Err(error) => {
+                said.lock().failures.push(format!("{token}: {error}"));
+                connection = None;
+            }
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
