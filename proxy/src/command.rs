@@ -82,18 +82,16 @@ fn show_audit(flags: &AuditFlags) -> Exit {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    match runtime.block_on(audit(&url, &flags.kafka_properties)) {
-        Ok(audit) if flags.json => {
-            println!("{}", serde_json::to_string(&audit).unwrap_or_default());
-            if audit.whole { Exit::Done } else { Exit::No }
-        }
-        Ok(audit) => {
-            println!("{audit}");
-            if audit.whole { Exit::Done } else { Exit::No }
-        }
+    let audit = match runtime.block_on(audit(&url, &flags.kafka_properties)) {
+        Ok(audit) => audit,
         Err(error) => {
             eprintln!("capture-proxy: {error}");
-            Exit::Unavailable
+            return Exit::Unavailable;
         }
+    };
+    match flags.json {
+        true => println!("{}", serde_json::to_string(&audit).unwrap_or_default()),
+        false => println!("{audit}"),
     }
+    if audit.whole { Exit::Done } else { Exit::No }
 }

@@ -53,11 +53,9 @@ pub(crate) async fn beat(
 pub(crate) async fn last_beat(journal: &Appender, node: &str, roster: &Roster) {
     let record = record_of(node, &roster.census());
     for lane in lanes(journal, node) {
-        while let Err(error) = journal.append(&lane, 1, record.clone(), Urgency::Follows) {
-            if !matches!(error, AppendError::Full(_)) {
-                return tracing::warn!(%error, "the last heartbeat was not journaled");
-            }
-            journal.room().await;
+        let appended = journal.append_with_room(&lane, 1, record.clone(), Urgency::Follows);
+        if let Err(error) = appended.await {
+            return tracing::warn!(%error, "the last heartbeat was not journaled");
         }
     }
 }

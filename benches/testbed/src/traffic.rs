@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::{Bytes, BytesMut};
 use codec::record::{Direction, EndOfMessage, Envelope, Heartbeat, close, heartbeat};
-use journal::{AppendError, AppendSettings, Appender, JournalUrl, Lane, Urgency};
+use journal::{AppendSettings, Appender, JournalUrl, Lane, Urgency};
 
 /// The name of the proxy that never was.
 const NODE: &str = "made";
@@ -136,16 +136,8 @@ async fn append(
     appender: &Appender,
     lane: &Lane,
     number: u64,
-    mut record: Bytes,
+    record: Bytes,
 ) -> anyhow::Result<()> {
-    loop {
-        match appender.append(lane, number, record, Urgency::Follows) {
-            Ok(()) => return Ok(()),
-            Err(AppendError::Full(back)) => {
-                record = back;
-                appender.room().await;
-            }
-            Err(error) => return Err(error).context("made traffic"),
-        }
-    }
+    let appended = appender.append_with_room(lane, number, record, Urgency::Follows);
+    appended.await.context("made traffic")
 }

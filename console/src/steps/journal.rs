@@ -211,12 +211,8 @@ pub async fn import(console: &Console, file: PathBuf) -> Result<Exit, Problem> {
         let lane = || (appender.lane(&record.connection), 0);
         let (lane, number) = lanes.entry(record.connection.clone()).or_insert_with(lane);
         *number += 1;
-        let mut pending = entry.value;
-        while let Err(error) = appender.append(lane, *number, pending, Urgency::Follows) {
-            let AppendError::Full(back) = error else { return Err(refused(error)) };
-            pending = back;
-            appender.room().await;
-        }
+        let appended = appender.append_with_room(lane, *number, entry.value, Urgency::Follows);
+        appended.await.map_err(refused)?;
         records += 1;
         if record.last {
             lanes.remove(&record.connection);

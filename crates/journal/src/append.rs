@@ -230,6 +230,26 @@ impl Appender {
         }
     }
 
+    /// As [`Appender::append`], and waits for room where there is none.
+    ///
+    /// # Errors
+    /// [`AppendError`], but never [`AppendError::Full`].
+    pub async fn append_with_room(
+        &self,
+        lane: &Lane,
+        number: u64,
+        mut record: Bytes,
+        urgency: Urgency,
+    ) -> Result<(), AppendError> {
+        loop {
+            match self.append(lane, number, record, urgency) {
+                Err(AppendError::Full(back)) => record = back,
+                appended => return appended,
+            }
+            self.room().await;
+        }
+    }
+
     /// Bytes of records that wait for durability.
     pub fn waiting_bytes(&self) -> usize {
         match &self.0 {

@@ -23,6 +23,7 @@ mod read;
 mod spill;
 mod url;
 mod watermark;
+mod whole_file;
 
 pub use append::{AppendError, AppendSettings, Appender, Lane, Urgency};
 pub use ledger::OffsetLedger;

@@ -1,8 +1,9 @@
 //! A group's offset in a file of its own.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::Path;
+use std::{fs, io};
+
+use crate::whole_file;
 
 /// Whether a group's name may be part of a file's.
 pub(crate) fn check_name(group: &str) -> io::Result<()> {
@@ -26,14 +27,7 @@ pub(crate) fn read(file: &Path) -> io::Result<Option<u64>> {
     }
 }
 
-/// Replaces the file in one step, so that a crash leaves the old offset or the new.
+/// Commits: a crash leaves the old offset or the new.
 pub(crate) fn write(path: &Path, offset: u64) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
-    let part = path.with_added_extension("part");
-    let mut file = File::create(&part)?;
-    writeln!(file, "{offset}")?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
-    File::open(folder)?.sync_all()
+    whole_file::replace(path, offset)
 }

@@ -87,7 +87,9 @@ impl Reports {
                 lane.durable().lose()
             }
         };
-        self.wakers.lock().extend(waker);
+        if let Some(waker) = waker {
+            self.wakers.lock().push(waker);
+        }
     }
 
     /// Brokers that are down are told of at every attempt to reach them: one line in a while will do.

@@ -1,8 +1,9 @@
 //! The topic that a spill is of: a proxy that is started while Kafka is gone needs its number of partitions.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::Path;
+use std::{fs, io};
+
+use crate::whole_file;
 
 const FILE: &str = "topic";
 
@@ -29,14 +30,9 @@ pub(super) fn read(folder: &Path, topic: &str, is_empty: bool) -> Result<Option<
     }
 }
 
-/// Replaces the file in one step.
+/// Says whose records go into the spill.
 pub(super) fn write(folder: &Path, topic: &str, partitions: i32) -> io::Result<()> {
-    let part = folder.join("topic.part");
-    let mut file = File::create(&part)?;
-    writeln!(file, "{topic} {partitions}")?;
-    file.sync_all()?;
-    fs::rename(&part, folder.join(FILE))?;
-    File::open(folder)?.sync_all()
+    whole_file::replace(&folder.join(FILE), format_args!("{topic} {partitions}"))
 }
 
 #[cfg(test)]
