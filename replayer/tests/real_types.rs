@@ -11,7 +11,7 @@ use journal::StartFrom;
 use lab::Lab;
 use serde_json::{Value, json};
 use telemetry::Shutdown;
-use traffic_replayer::{Settings, TypeMapping, TypeNames};
+use traffic_replayer::{Settings, Summary, TypeMapping, TypeNames};
 
 const ALL: &str = "_search?size=1000";
 
@@ -290,23 +290,29 @@ async fn what_the_journal_proves_goes_where_its_type_goes() {
     lab.ok(Method::POST, &path, &json!({"query": {"term": {"n": 3}}})).await;
     lab.stop_proxy().await;
     for again in [false, true] {
-        let summary = lab
-            .replay(|settings: &mut Settings| {
-                settings.types = TypeMapping::Named(names.clone());
-                if again {
-                    beginning(settings);
-                }
-            })
-            .await
-            .unwrap();
-        println!("{summary}");
-        assert!(summary.is_converged() && summary.failed == 0, "{summary}");
+        let summary = converged(&lab, &names, again).await;
         assert!(summary.operations["journal"] >= 6, "{summary}");
         let found = on_target(&lab, &named).await;
         assert_eq!(found, on_source(&lab, &index, "doc").await);
         assert_eq!(found.len(), 5);
         assert_eq!(indices(&lab, &index).await, [""; 0]);
     }
+}
+
+/// Replays with a configuration of types, to the end, from the beginning if it is done `again`.
+async fn converged(lab: &Lab, names: &TypeNames, again: bool) -> Summary {
+    let summary = lab
+        .replay(|settings: &mut Settings| {
+            settings.types = TypeMapping::Named(names.clone());
+            if again {
+                beginning(settings);
+            }
+        })
+        .await
+        .unwrap();
+    println!("{summary}");
+    assert!(summary.is_converged() && summary.failed == 0, "{summary}");
+    summary
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,17 +336,7 @@ async fn a_configuration_says_where_types_go() {
     lab.ok(Method::POST, &format!("/{other}/_search"), &json!({})).await;
     lab.stop_proxy().await;
     for again in [false, true] {
-        let summary = lab
-            .replay(|settings: &mut Settings| {
-                settings.types = TypeMapping::Named(names.clone());
-                if again {
-                    beginning(settings);
-                }
-            })
-            .await
-            .unwrap();
-        println!("{summary}");
-        assert!(summary.is_converged() && summary.failed == 0, "{summary}");
+        let summary = converged(&lab, &names, again).await;
         assert_eq!(summary.nothing["type left out"], 3, "{summary}");
         let mut people = on_source(&lab, &index, "user").await;
         people.extend(on_source(&lab, &index, "admin").await);

@@ -348,22 +348,27 @@ impl<'a> Reading<'a> {
         if documents.is_empty() {
             return Ok(());
         }
-        self.context.ahead.note(index, indices::now());
         if let Some(stream) = self.stream(index).await? {
+            self.context.ahead.note(index, indices::now());
             let ids = documents.into_iter().map(|document| document.id).collect();
             return self.in_stream(index, &stream, ids, how).await;
         }
-        let versions = self.versions_for(index, &documents).await?;
-        self.write_with(index, documents, versions, how).await
+        self.write_to(index, index, documents, how).await
     }
 
-    pub(super) async fn write_with(
+    /// Writes documents of an index to one of the target's that stands for it.
+    pub(super) async fn write_to(
         &mut self,
         index: &str,
+        name: &str,
         documents: Vec<Document>,
-        versions: Vec<Result<Version, String>>,
         how: &'static str,
     ) -> Result<(), ClusterError> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        self.context.ahead.note(index, indices::now());
+        let versions = self.versions_for(name, &documents).await?;
         let mut operations = Vec::with_capacity(documents.len());
         for (document, version) in documents.into_iter().zip(versions) {
             match version {
@@ -380,7 +385,7 @@ impl<'a> Reading<'a> {
 
     /// The versions that documents get on the target: those of their sequence numbers. Without such, those that
     /// the target has: nobody else writes meanwhile.
-    pub(super) async fn versions_for(
+    async fn versions_for(
         &self,
         index: &str,
         documents: &[Document],

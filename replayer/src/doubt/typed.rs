@@ -13,7 +13,7 @@ use super::{
     reading::{Reading, id_of, version_of},
 };
 use crate::{
-    indices::{self, Part, Place},
+    indices::{Part, Place},
     noted, operations,
 };
 
@@ -143,7 +143,7 @@ impl Reading<'_> {
                 }
             }
         }
-        self.write_in(index, part, written, "id").await?;
+        self.write_to(index, &part.name, written, "id").await?;
         self.delete_in(index, part, deleted, "id").await?;
         Ok(gone)
     }
@@ -170,7 +170,7 @@ impl Reading<'_> {
                 let live = live.remove(&part.name).unwrap_or_default();
                 let gone = cluster::not_among(there, &live);
                 let live = self.alone(index, part, live);
-                self.write_in(index, part, live, "id").await?;
+                self.write_to(index, &part.name, live, "id").await?;
                 self.delete_in(index, part, gone, "id").await?;
             }
         }
@@ -201,7 +201,7 @@ impl Reading<'_> {
                 let differs =
                     |(document, found): &(Document, Found)| !self.is_same(document, found);
                 let documents = pairs.filter(differs).map(|(document, _)| document).collect();
-                self.write_in(index, part, documents, how).await?;
+                self.write_to(index, &part.name, documents, how).await?;
             }
         }
     }
@@ -318,21 +318,6 @@ impl Reading<'_> {
             part.types.join(", ")
         );
         self.failures.insert(format!("{index}/{id}"), why);
-    }
-
-    async fn write_in(
-        &mut self,
-        index: &str,
-        part: &Part,
-        documents: Vec<Document>,
-        how: &'static str,
-    ) -> Result<(), ClusterError> {
-        if documents.is_empty() {
-            return Ok(());
-        }
-        self.context.ahead.note(index, indices::now());
-        let versions = self.versions_for(&part.name, &documents).await?;
-        self.write_with(index, documents, versions, how).await
     }
 
     async fn delete_in(

@@ -45,16 +45,8 @@ impl Indices {
         original: &IndexDefinition,
         uuid: &str,
     ) -> Result<(), IndexError> {
-        let origin = Origin { source_uuid: uuid.to_owned(), epoch: 0, versioning: "sequence" };
         let settings = self.with_routing_shards(index, original).await?;
-        let definition: Map<String, Value> = [
-            ("settings", &settings),
-            ("mappings", &original.mappings),
-            ("aliases", &original.aliases),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), Value::Object(value.clone())))
-        .collect();
+        let (definition, origin) = (whole(original, &settings), origin_of(uuid));
         self.create(index, &definition, &origin, "source").await
     }
 
@@ -121,7 +113,7 @@ impl Indices {
 
     /// Says in the target's index which index of the source it is the image of.
     pub(super) async fn mark(&self, index: &str, uuid: &str) -> Result<(), IndexError> {
-        let origin = Origin { source_uuid: uuid.to_owned(), epoch: 0, versioning: "sequence" };
+        let origin = origin_of(uuid);
         let meta = Map::from_iter([("_meta".to_owned(), json!({"godwit": origin.to_json()}))]);
         self.put_mapping(index, &meta).await.map(drop)
     }
@@ -224,4 +216,21 @@ pub(super) struct Image {
     uuid: String,
     /// The source's name of it.
     pub(super) of: String,
+}
+
+/// What an index is made from: the source's definition, with these settings.
+pub(super) fn whole(
+    original: &IndexDefinition,
+    settings: &Map<String, Value>,
+) -> Map<String, Value> {
+    let parts =
+        [("settings", settings), ("mappings", &original.mappings), ("aliases", &original.aliases)];
+    let part =
+        |(key, value): (&str, &Map<String, Value>)| (key.to_owned(), Value::Object(value.clone()));
+    parts.into_iter().map(part).collect()
+}
+
+/// The mark of an image of the source's index of this UUID.
+pub(super) fn origin_of(uuid: &str) -> Origin {
+    Origin { source_uuid: uuid.to_owned(), epoch: 0, versioning: "sequence" }
 }

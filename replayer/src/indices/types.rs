@@ -10,10 +10,13 @@ use cluster::IndexDefinition;
 use converge::{Item, Operation, Write};
 use serde_json::{Map, Value};
 use transform::{
-    Flavour, Origin, Target, TargetIndex, TypeMapping, Types, Version, Wanted, live_index, types_of,
+    Flavour, Target, TargetIndex, TypeMapping, Types, Version, Wanted, live_index, types_of,
 };
 
-use super::Indices;
+use super::{
+    Indices,
+    definitions::{origin_of, whole},
+};
 
 /// What a document without a type's name has, from Elasticsearch 6 on.
 const NO_NAME: &str = "_doc";
@@ -144,16 +147,7 @@ impl Indices {
         uuid: &str,
     ) -> Option<Vec<TargetIndex>> {
         let Typed { source, mapping } = self.typed.as_ref()?;
-        let parts = [
-            ("settings", settings),
-            ("mappings", &original.mappings),
-            ("aliases", &original.aliases),
-        ];
-        let definition: Map<String, Value> = parts
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), Value::Object(value.clone())))
-            .collect();
-        let origin = Origin { source_uuid: uuid.to_owned(), epoch: 0, versioning: "sequence" };
+        let (definition, origin) = (whole(original, settings), origin_of(uuid));
         let wanted = Wanted {
             target: Target::default(),
             many_types: mapping.many_types(),
