@@ -13,12 +13,16 @@ UNKNOWN_TOPIC = 3
 
 class Kafka:
     def __init__(self, folder, cores):
-        self.port, self.folder = free_port(2), folder / "kafka"
+        self.port, self.folder, self.cores, self.log = free_port(2), folder / "kafka", cores, folder / "kafka.log"
+        self.start()
+
+    def start(self):
+        """Begins, or begins again with what is in its folder."""
         # Files of deleted topics go at once, so that the disk doesn't grow with the rounds.
         settings = "log.segment.delete.delay.ms=200\nlog.segment.bytes=134217728"
         environment = {"TESTBED_YML": settings, "TESTBED_HEAP": "512m"}
         command = [SERVERS, "run", "kafka", self.folder, self.port]
-        self.process = Process(command, cores, folder / "kafka.log", environment)
+        self.process = Process(command, self.cores, self.log, environment)
         self.process.wait_for_port(self.port, 180)
         until = time.monotonic() + 60
         while True:

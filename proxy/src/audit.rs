@@ -15,7 +15,7 @@ mod program;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use codec::record::Nanos;
+use codec::record::{Nanos, Switched};
 use jiff::Timestamp;
 use journal::Entry;
 use serde::Serialize;
@@ -73,6 +73,8 @@ pub struct Proxy {
 pub struct Auditor {
     audit: Audit,
     numbering: Numbering,
+    /// When which proxy's capture was switched off, and until when: 0 as long as that isn't known.
+    switched: BTreeMap<(String, Nanos), Nanos>,
     /// The proxy of each connection that has no end yet.
     nodes: HashMap<String, String>,
     first: Option<Nanos>,
@@ -181,6 +183,10 @@ impl Auditor {
             proxy.told_connections = proxy.told_connections.max(beat.connections);
             proxy.told_records = proxy.told_records.max(beat.records);
             proxy.clock = proxy.clock.max(beat.clock);
+            if let Some(Switched { off, on }) = beat.switched {
+                let known = self.switched.entry((record.node.clone(), off)).or_default();
+                *known = on.max(*known);
+            }
             self.last = self.last.max(beat.clock);
             return;
         }
@@ -197,7 +203,7 @@ impl Auditor {
 
     /// What there is to say at the journal's end.
     pub fn finish(self) -> Audit {
-        let Self { mut audit, numbering, mut nodes, first, last, cut } = self;
+        let Self { mut audit, numbering, switched, mut nodes, first, last, cut } = self;
         let open = numbering.finish(|next| audit.take(&mut nodes, None, next));
         let mut unended: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for connection in open {
@@ -225,6 +231,14 @@ impl Auditor {
         }
         let text =
             |at: Nanos| Timestamp::from_nanosecond(i128::from(at)).ok().map(|t| t.to_string());
+        for ((node, off), on) in switched {
+            let from = text(off).unwrap_or_default();
+            let to = Some(on).filter(|on| *on > 0).and_then(text);
+            let to = to.map_or_else(|| "and not on again".to_owned(), |to| format!("until {to}"));
+            list(&mut audit.findings, || {
+                format!("proxy {node} did not capture from {from} {to}: it was switched off")
+            });
+        }
         audit.first = first.and_then(text);
         audit.last = Some(last).filter(|at| *at > 0).and_then(text);
         audit.whole = audit.findings.is_empty();

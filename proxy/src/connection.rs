@@ -1,15 +1,18 @@
 //! What the two ways of one client's connection know of each other.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use codec::http1::{Method, Reason};
+use buffer::Budget;
+use codec::http1::{Method, Reason, RequestHead};
 use codec::record::Nanos;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::Settings;
 use crate::metrics::Metrics;
+use crate::recording::Recording;
 use crate::tape::Tape;
 
 /// A request whose answer has not ended.
@@ -17,6 +20,8 @@ use crate::tape::Tape;
 pub(crate) struct Outstanding {
     pub method: Method,
     pub held: bool,
+    /// Whether it and its answer are recorded.
+    pub recorded: bool,
     pub since: Nanos,
     /// Whether the client may wait for 100 before it sends the body.
     pub expects: bool,
@@ -31,6 +36,8 @@ pub(crate) struct Connection<'a> {
     pub settings: &'a Settings,
     pub metrics: &'a Metrics,
     pub tape: &'a Tape,
+    pub budget: &'a Arc<Budget>,
+    recording: &'a Recording,
     outstanding: Mutex<VecDeque<Outstanding>>,
     opaque: Mutex<Option<Reason>>,
     draining: watch::Receiver<bool>,
@@ -48,20 +55,34 @@ impl<'a> Connection<'a> {
         settings: &'a Settings,
         metrics: &'a Metrics,
         tape: &'a Tape,
-        draining: watch::Receiver<bool>,
+        budget: &'a Arc<Budget>,
+        recording: &'a Recording,
     ) -> Connection<'a> {
         Connection {
             settings,
             metrics,
             tape,
+            budget,
+            recording,
             outstanding: Mutex::default(),
             opaque: Mutex::new(None),
-            draining,
+            draining: recording.over(),
             answered: Notify::new(),
             answering: AtomicBool::new(false),
             may_switch: AtomicBool::new(false),
             half_head: AtomicBool::new(false),
         }
+    }
+
+    /// Whether this request and its answer are passed on and not recorded; counts it.
+    pub(crate) fn leaves_out(&self, head: &RequestHead<'_>, writes: bool) -> bool {
+        let counters = match self.recording.off() {
+            Some(_) => &self.metrics.left_out.off,
+            None if self.settings.left_out.has(head) => &self.metrics.left_out.pattern,
+            None => return false,
+        };
+        counters[usize::from(writes)].inc();
+        true
     }
 
     /// A request has begun.
@@ -126,14 +147,16 @@ impl<'a> Connection<'a> {
         self.answered.notified().await;
     }
 
-    /// Whether the proxy may answer for the source: nothing else is on its way to the client.
-    pub(crate) fn may_answer(&self) -> bool {
-        !self.answering.load(Ordering::Relaxed) && self.outstanding.lock().len() <= 1
+    /// Whether the proxy may answer for the source: nothing else is on its way to the client. `begun`: the request that it
+    /// answers is one that has begun.
+    pub(crate) fn may_answer(&self, begun: bool) -> bool {
+        let most = usize::from(begun);
+        !self.answering.load(Ordering::Relaxed) && self.outstanding.lock().len() <= most
     }
 
-    /// The method whose answer comes next.
-    pub(crate) fn awaited(&self) -> Option<Method> {
-        self.outstanding.lock().front().map(|request| request.method)
+    /// The request whose answer comes next.
+    pub(crate) fn awaited(&self) -> Option<Outstanding> {
+        self.outstanding.lock().front().copied()
     }
 
     /// Whether a request that was sent whole has no answer yet.

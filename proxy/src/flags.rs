@@ -40,12 +40,45 @@ pub struct Flags {
     #[arg(long = "for", value_name = "DURATION")]
     #[serde(rename = "for")]
     pub record_for: Option<Span>,
+    /// Requests with this field and a value that matches are passed on and not recorded, nor are their answers. May be
+    /// given several times.
+    #[arg(long = "leave-out-header", value_name = "NAME=REGEX")]
+    pub leave_out_headers: Vec<String>,
+    /// The same for requests whose method matches.
+    #[arg(long, value_name = "REGEX", alias = "suppressCaptureForMethod")]
+    pub leave_out_method: Option<String>,
+    /// The same for requests whose path, with its query, matches.
+    #[arg(long, value_name = "REGEX", alias = "suppressCaptureForUriPath")]
+    pub leave_out_path: Option<String>,
+    /// The same for requests whose method and path, with a space between, match.
+    #[arg(long, value_name = "REGEX", alias = "suppressMethodAndPath")]
+    pub leave_out_method_and_path: Option<String>,
+    /// As the reference implementation calls --leave-out-header.
+    #[arg(long = "suppressCaptureForHeaderMatch", num_args = 2, value_names = ["NAME", "REGEX"], hide = true)]
+    #[serde(skip)]
+    pub suppressed_headers: Vec<String>,
+    /// Fields of heads whose values are covered in the journal, beside credentials. May be given several times.
+    #[arg(long = "redact-header", value_name = "NAME")]
+    pub redact_headers: Vec<String>,
+    /// The same for parameters of the query.
+    #[arg(long = "redact-parameter", value_name = "NAME")]
+    pub redact_parameters: Vec<String>,
+    /// The same for fields of JSON bodies, of requests and answers: `email`, or `user.email` for one within `user`.
+    #[arg(long = "redact-field", value_name = "PATH")]
+    pub redact_fields: Vec<String>,
+    /// What is covered becomes a hash under the key in this file, so that equal values stay equal [default: stars].
+    #[arg(long, value_name = "FILE")]
+    pub redact_key_file: Option<PathBuf>,
     /// How long a full journal is waited for before --when-full applies [default: 10s].
     #[arg(long, value_name = "DURATION")]
     pub journal_patience: Option<Span>,
     /// Bytes of one connection that may wait for durability [default: 1MiB].
     #[arg(long, value_name = "SIZE")]
     pub window: Option<Size>,
+    /// Memory of all connections together: what they have read and is in use, and they themselves. At the bound, clients wait
+    /// [default: 512MiB].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Size>,
     /// Bytes of all records that may wait for durability [default: 64MiB].
     #[arg(long, value_name = "SIZE")]
     pub journal_queue: Option<Size>,
@@ -77,6 +110,9 @@ pub struct Flags {
     /// Longest request head that is framed [default: 1MiB].
     #[arg(long, value_name = "SIZE")]
     pub head_limit: Option<Size>,
+    /// How long a request's head may take from its first byte to its last; then it is answered 408 [default: 1m].
+    #[arg(long, value_name = "DURATION")]
+    pub head_timeout: Option<Span>,
     /// How long the source has to accept a connection [default: 5s].
     #[arg(long, value_name = "DURATION")]
     pub connect_timeout: Option<Span>,
@@ -112,7 +148,7 @@ pub struct Flags {
 
 impl Flags {
     /// The names that a file or the environment may use.
-    pub const KEYS: [&str; 29] = [
+    pub const KEYS: [&str; 39] = [
         "listen",
         "source",
         "journal",
@@ -121,8 +157,17 @@ impl Flags {
         "when-full",
         "capture-only",
         "for",
+        "leave-out-headers",
+        "leave-out-method",
+        "leave-out-path",
+        "leave-out-method-and-path",
+        "redact-headers",
+        "redact-parameters",
+        "redact-fields",
+        "redact-key-file",
         "journal-patience",
         "window",
+        "memory",
         "journal-queue",
         "journal-limit",
         "journal-retention",
@@ -133,6 +178,7 @@ impl Flags {
         "spill-after",
         "read-size",
         "head-limit",
+        "head-timeout",
         "connect-timeout",
         "answer-patience",
         "drain-delay",

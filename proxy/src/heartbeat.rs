@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use buffer::Budget;
 use bytes::Bytes;
-use codec::record::{self, Heartbeat, Nanos};
+use codec::record::{self, Heartbeat, Nanos, Switched};
 use journal::{AppendError, Appender, Lane, Urgency};
 
 use crate::metrics::Metrics;
@@ -21,6 +22,7 @@ pub(crate) async fn beat(
     node: Arc<str>,
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
+    budget: Arc<Budget>,
 ) {
     let lanes = lanes(&journal, &node);
     let mut every = tokio::time::interval(EVERY);
@@ -32,12 +34,13 @@ pub(crate) async fn beat(
         metrics.dropped.with_label_values(&["failed"]).inc_by((lost_by_now - lost) as u64);
         lost = lost_by_now;
         metrics.waiting.set(journal.waiting_bytes() as i64);
+        metrics.memory.show(&budget);
         if let Some(spill) = journal.spill() {
             metrics.spill.show(spill);
         }
         let census = roster.census();
         metrics.open.set(census.open as i64);
-        let record = record_of(&node, &census);
+        let record = record_of(&node, &census, None);
         for lane in &lanes {
             match journal.append(lane, number, record.clone(), Urgency::Follows) {
                 // The next one says all that this one would have.
@@ -51,7 +54,7 @@ pub(crate) async fn beat(
 /// The last heartbeat, in every partition, when no connection is left: with it the journal tells whether it is whole. Waits
 /// for room.
 pub(crate) async fn last_beat(journal: &Appender, node: &str, roster: &Roster) {
-    let record = record_of(node, &roster.census());
+    let record = record_of(node, &roster.census(), None);
     for lane in lanes(journal, node) {
         let appended = journal.append_with_room(&lane, 1, record.clone(), Urgency::Follows);
         if let Err(error) = appended.await {
@@ -61,11 +64,16 @@ pub(crate) async fn last_beat(journal: &Appender, node: &str, roster: &Roster) {
 }
 
 fn lanes(journal: &Appender, node: &str) -> Vec<Lane> {
-    let lane = |partition| journal.lane_in(partition, &format!("godwit.heartbeat.{node}"));
-    (0..journal.partitions()).map(lane).collect()
+    (0..journal.partitions()).map(|partition| heartbeat_lane(journal, partition, node)).collect()
 }
 
-fn record_of(node: &str, census: &Census) -> Bytes {
+/// The way of a node's heartbeats into a partition.
+pub(crate) fn heartbeat_lane(journal: &Appender, partition: i32, node: &str) -> Lane {
+    journal.lane_in(partition, &format!("godwit.heartbeat.{node}"))
+}
+
+/// A heartbeat of this moment; with times, it says that capture was switched.
+pub(crate) fn record_of(node: &str, census: &Census, switched: Option<Switched>) -> Bytes {
     let clock = now();
     let settled = clock.saturating_sub(MOMENT);
     let beat = Heartbeat {
@@ -74,6 +82,7 @@ fn record_of(node: &str, census: &Census) -> Bytes {
         oldest_open_write: census.open_write.unwrap_or(0),
         connections: census.connections,
         records: census.records,
+        switched,
     };
     Bytes::copy_from_slice(&record::heartbeat(node, &beat))
 }

@@ -1,5 +1,6 @@
 //! What the proxy counts. Nothing is dropped without a counter with a reason.
 
+use buffer::Budget;
 use codec::reads::Class;
 use journal::SpillState;
 use parking_lot::Mutex;
@@ -20,9 +21,33 @@ pub(crate) struct Metrics {
     pub uncaptured: IntCounter,
     /// Connections that aren't recorded, as asked for.
     pub unrecorded: IntCounter,
+    pub left_out: LeftOut,
     pub source_failures: IntCounterVec,
     pub waiting: IntGauge,
+    pub memory: MemoryUse,
     pub spill: Spill,
+}
+
+/// Requests that were passed on and not recorded: reads, and writes.
+pub(crate) struct LeftOut {
+    /// As the patterns say.
+    pub pattern: [IntCounter; 2],
+    /// Capture was switched off.
+    pub off: [IntCounter; 2],
+}
+
+/// The memory that connections hold together.
+pub(crate) struct MemoryUse {
+    used: IntGauge,
+    limit: IntGauge,
+    pub waits: IntCounter,
+}
+
+impl MemoryUse {
+    pub(crate) fn show(&self, budget: &Budget) {
+        self.used.set(i64::try_from(budget.used()).unwrap_or(i64::MAX));
+        self.limit.set(i64::try_from(budget.limit()).unwrap_or(i64::MAX));
+    }
 }
 
 /// The spill, as it was a moment ago.
@@ -103,6 +128,11 @@ impl Metrics {
         let requests = labelled("requests_total", "requests begun", &["class", "held"])?;
         let copied =
             labelled("copied_records_total", "records that copied their bytes", &["reason"])?;
+        let left_out = labelled(
+            "left_out_requests_total",
+            "requests passed on without a record",
+            &["reason", "writes"],
+        )?;
         let bytes = labelled("bytes_total", "bytes passed on", &["direction"])?;
         Ok(Metrics {
             request_bytes: bytes.with_label_values(&["request"]),
@@ -137,12 +167,24 @@ impl Metrics {
                 "unrecorded_connections_total",
                 "connections passed on without a record, as --capture-only and --for say",
             )?,
+            left_out: LeftOut {
+                pattern: ["false", "true"].map(|w| left_out.with_label_values(&["pattern", w])),
+                off: ["false", "true"].map(|w| left_out.with_label_values(&["off", w])),
+            },
             source_failures: labelled(
                 "source_failures_total",
                 "trouble with the source",
                 &["kind"],
             )?,
             waiting: gauge("journal_waiting_bytes", "bytes of records that wait for durability")?,
+            memory: MemoryUse {
+                used: gauge("memory_bytes", "memory that connections hold")?,
+                limit: gauge("memory_limit_bytes", "what they may hold together")?,
+                waits: counter(
+                    "memory_waits_total",
+                    "reads of clients that waited for memory to be given back",
+                )?,
+            },
             spill: Spill {
                 active: gauge("spilling", "records go to the spill, not to Kafka")?,
                 bytes: gauge("spill_bytes", "bytes of the spill on disk")?,

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
-use buffer::{ReadSize, Shelf, Slab};
+use buffer::{Budget, ReadSize, Shelf, Slab};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::io::poll_read_buf;
@@ -22,28 +23,86 @@ thread_local! {
     static SHELF: RefCell<Shelf> = const { RefCell::new(Shelf::keeping(8)) };
 }
 
+/// What a read does when the memory of all connections is used up.
+#[derive(Clone, Copy)]
+pub(crate) enum Memory<'a> {
+    /// Of a client: it waits for room, and so does the client. The counter says how often.
+    Waits(&'a Arc<Budget>, &'a prometheus::IntCounter),
+    /// Of the source: it takes the least that makes sense. What is in use is given back only because answers go on.
+    Goes(&'a Arc<Budget>),
+}
+
+impl Memory<'_> {
+    fn budget(&self) -> &Arc<Budget> {
+        match self {
+            Memory::Waits(budget, _) | Memory::Goes(budget) => budget,
+        }
+    }
+
+    /// The size of the next slab; `None`: there is no room for any.
+    fn fitting(&self, wanted: usize) -> Option<usize> {
+        let left = self.budget().left();
+        let mut size = wanted;
+        // One alone doesn't take what many wait for.
+        while size > LEAST_READ && Slab::allocation(size) > left / 8 {
+            size = (size / 2).max(LEAST_READ);
+        }
+        match self {
+            Memory::Waits(..) if Slab::allocation(size) > left => None,
+            _ => Some(size),
+        }
+    }
+
+    /// Waits until the least read has room.
+    async fn room(&self) {
+        if let Memory::Waits(budget, waits) = self {
+            waits.inc();
+            budget.room(Slab::allocation(LEAST_READ)).await;
+        }
+    }
+}
+
+/// What came of one try to read.
+enum Tried {
+    Read(Slab),
+    End,
+    NoRoom,
+}
+
 /// One read of at most `size` bytes; `None` at the end. Holds no memory while it waits, and loses
 /// nothing when dropped.
 pub(crate) async fn read(
     from: &mut (impl AsyncRead + Unpin),
     size: &mut ReadSize,
+    memory: Memory<'_>,
 ) -> io::Result<Option<Slab>> {
-    let slab = poll_fn(|context| {
-        SHELF.with_borrow_mut(|shelf| {
-            let slab = shelf.ready(size.next());
-            match poll_read_buf(Pin::new(&mut *from), context, &mut slab.unfilled()) {
-                Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
-                Poll::Ready(Ok(_)) => Poll::Ready(Ok(shelf.take())),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
+    loop {
+        let tried = poll_fn(|context| {
+            let Some(room) = memory.fitting(size.next()) else {
+                return Poll::Ready(Ok(Tried::NoRoom));
+            };
+            SHELF.with_borrow_mut(|shelf| {
+                let slab = shelf.ready(room);
+                match poll_read_buf(Pin::new(&mut *from), context, &mut slab.unfilled()) {
+                    Poll::Ready(Ok(0)) => Poll::Ready(Ok(Tried::End)),
+                    Poll::Ready(Ok(_)) => {
+                        Poll::Ready(Ok(shelf.take().map_or(Tried::End, Tried::Read)))
+                    }
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Pending => Poll::Pending,
+                }
+            })
+        });
+        match tried.await? {
+            Tried::Read(mut slab) => {
+                slab.charge(memory.budget());
+                size.read(slab.len());
+                return Ok(Some(slab));
             }
-        })
-    })
-    .await?;
-    if let Some(slab) = &slab {
-        size.read(slab.len());
+            Tried::End => return Ok(None),
+            Tried::NoRoom => memory.room().await,
+        }
     }
-    Ok(slab)
 }
 
 /// Bytes on their way, and what they lie in.
@@ -94,10 +153,11 @@ pub(crate) async fn pass_all(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     most: usize,
+    memory: Memory<'_>,
     passed: &prometheus::IntCounter,
 ) -> io::Result<()> {
     let mut size = ReadSize::between(LEAST_READ, most);
-    while let Some(slab) = read(from, &mut size).await? {
+    while let Some(slab) = read(from, &mut size, memory).await? {
         send(to, slab.data()).await?;
         passed.inc_by(slab.len() as u64);
         SHELF.with_borrow_mut(|shelf| shelf.put(slab));

@@ -1,21 +1,27 @@
-//! What is recorded: a share of the connections, for a time.
+//! What is recorded: a share of the connections, for a time, unless it is switched off.
 //!
-//! For load tests. A connection that isn't recorded is passed on, and nobody looks at its bytes. When the time is over,
-//! recorded connections are closed after the exchange that they are in, so that their clients come back unrecorded.
+//! Share and time are for load tests. A connection that isn't recorded is passed on, and nobody looks at its bytes. When the time
+//! is over, recorded connections are closed after the exchange that they are in, so that their clients come back unrecorded.
+//! Switched off, connections stay as they are, and each request that begins is passed on unrecorded, with its answer.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use codec::record::Nanos;
 use tokio::sync::watch;
 
-/// Which connections are recorded.
+/// Which connections and requests are recorded.
 #[derive(Debug)]
 pub(crate) struct Recording {
     /// Of all connections; 1: each.
     share: f64,
     over: watch::Sender<bool>,
+    /// Since when nothing is recorded; 0 while it is.
+    off: AtomicU64,
 }
 
 impl Recording {
     pub(crate) fn of(share: f64) -> Recording {
-        Recording { share, over: watch::Sender::new(false) }
+        Recording { share, over: watch::Sender::new(false), off: AtomicU64::new(0) }
     }
 
     /// Whether a new connection is recorded.
@@ -31,6 +37,21 @@ impl Recording {
     /// Nothing more is recorded.
     pub(crate) fn end(&self) {
         self.over.send_replace(true);
+    }
+
+    /// Since when it is switched off, if it is.
+    pub(crate) fn off(&self) -> Option<Nanos> {
+        Some(self.off.load(Ordering::Relaxed)).filter(|since| *since > 0)
+    }
+
+    /// Requests that begin from now on are not recorded.
+    pub(crate) fn switch_off(&self, since: Nanos) {
+        self.off.store(since, Ordering::Relaxed);
+    }
+
+    /// They are again.
+    pub(crate) fn switch_on(&self) {
+        self.off.store(0, Ordering::Relaxed);
     }
 }
 

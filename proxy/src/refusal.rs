@@ -7,6 +7,8 @@ pub(crate) enum Refusal {
     Journal,
     /// The source does not accept connections.
     Source,
+    /// A request's head did not come to its end in time.
+    Head,
 }
 
 impl Refusal {
@@ -15,7 +17,13 @@ impl Refusal {
         match self {
             Refusal::Journal => "journal",
             Refusal::Source => "source",
+            Refusal::Head => "head",
         }
+    }
+
+    /// Whether a request that is answered so has begun: its head was complete.
+    pub(crate) fn has_begun(self) -> bool {
+        self != Refusal::Head
     }
 
     /// The whole answer.
@@ -31,6 +39,11 @@ impl Refusal {
                 content-length: 63\r\nconnection: close\r\n\r\n\
                 {\"error\":\"capture-proxy: the source cluster cannot be reached\"}"
             }
+            Refusal::Head => {
+                b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n\
+                content-length: 66\r\nconnection: close\r\n\r\n\
+                {\"error\":\"capture-proxy: the request's head did not come in time\"}"
+            }
         }
     }
 }
@@ -41,7 +54,7 @@ mod tests {
 
     #[test]
     fn each_answer_is_as_long_as_it_says() {
-        for refusal in [Refusal::Journal, Refusal::Source] {
+        for refusal in [Refusal::Journal, Refusal::Source, Refusal::Head] {
             let text = std::str::from_utf8(refusal.answer()).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));

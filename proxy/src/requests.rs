@@ -3,23 +3,26 @@
 use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::task::Poll;
 
 use buffer::{ReadSize, Slab};
 use bytes::Bytes;
-use codec::http1::{Event, Reason, RequestFramer, RequestHead, secret_ranges};
+use codec::http1::{Event, Reason, RequestFramer, RequestHead};
 use codec::reads::{endpoint_class, only_reads};
 use codec::record::{Direction, EndOfMessage, Nanos};
+use codec::redact::{BodySearch, Secrets, behind, shifted};
 use journal::Urgency;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Sleep, sleep};
 
 use crate::connection::{Connection, Outstanding};
 use crate::opaque_search::OpaqueSearch;
-use crate::partial_head::PartialHead;
-use crate::pass::{LEAST_READ, Passing, SMALL, read, send_both};
+use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send_both};
 use crate::refusal::Refusal;
-use crate::tape::{Secrets, now, shifted};
+use crate::tape::now;
+use crate::unfinished::Unfinished;
 use crate::{Durability, WhenFull};
 
 /// How the way of requests ended.
@@ -29,14 +32,14 @@ pub(crate) enum Ended {
     Closed,
     /// Draining, and nothing is in progress.
     Drained,
-    /// A write can't be journaled; nothing more of this connection is sent on.
+    /// A write can't be journaled, or a head doesn't come; nothing more of this connection is sent on.
     Refused(Refusal),
     Failed(io::Error),
 }
 
 /// Bytes on their way to the source, in order.
 struct Parcel {
-    /// What stands in front of `data` and was blanked where it was read; mostly empty.
+    /// What stands in front of `data` and was covered where it was read; mostly empty.
     front: Bytes,
     data: Passing,
     /// The record that has to be durable first; 0 when none has.
@@ -61,6 +64,8 @@ enum Kind {
     Unknown,
     Read,
     Write,
+    /// Passed on, as asked for, and not recorded.
+    LeftOut,
     /// Nobody knows where requests begin and end any more.
     Opaque,
 }
@@ -72,7 +77,9 @@ struct RequestSide {
     first_line: u32,
     head: u32,
     /// Not recorded, and so not sent on.
-    partial: PartialHead,
+    unfinished: Unfinished,
+    /// Searches the body in progress.
+    body: Option<BodySearch>,
     search: OpaqueSearch,
 }
 
@@ -93,6 +100,9 @@ pub(crate) async fn forward(
     let mut size = ReadSize::between(LEAST_READ, settings.read_size);
     let mut window: VecDeque<Parcel> = VecDeque::new();
     let (mut waiting, mut closed) = (0, false);
+    let memory = Memory::Waits(connection.budget, &connection.metrics.memory.waits);
+    // Runs while a head is kept back: it pins memory that others may wait for.
+    let mut late: Option<Pin<Box<Sleep>>> = None;
     let mut side = RequestSide::new(settings.head_limit);
     // Made once: making it anew for each read would register and forget a waiter each time. And
     // asked once, as long as the proxy does not drain.
@@ -125,13 +135,18 @@ pub(crate) async fn forward(
         tokio::select! {
             biased;
             _ = connection.tape.lane().durable().reached(after), if after > 0 => {}
-            slab = read(client, &mut size), if may_read => match slab {
+            slab = read(client, &mut size, memory), if may_read => match slab {
                 Ok(Some(slab)) => {
                     connection.metrics.request_bytes.inc_by(slab.len() as u64);
                     side.take(slab, connection, |parcel| {
                         waiting += parcel.len();
                         window.push_back(parcel);
                     });
+                    match side.is_in_head() {
+                        false => late = None,
+                        true if late.is_none() => late = Some(Box::pin(sleep(settings.head_timeout))),
+                        true => {}
+                    }
                 }
                 Ok(None) => {
                     closed = true;
@@ -143,8 +158,18 @@ pub(crate) async fn forward(
                 }
             },
             () = &mut drained, if window.is_empty() && !closed => return Ended::Drained,
+            Some(()) = ended_sleep(&mut late), if window.is_empty() => {
+                side.give_up(connection);
+                return Ended::Refused(Refusal::Head);
+            }
         }
     }
+}
+
+/// Resolves at the end of the sleep, if there is one.
+async fn ended_sleep(sleep: &mut Option<Pin<Box<Sleep>>>) -> Option<()> {
+    sleep.as_mut()?.await;
+    Some(())
 }
 
 /// Sends on what is at the front of the window and durable.
@@ -182,30 +207,39 @@ impl RequestSide {
             kind: Kind::Unknown,
             first_line: 0,
             head: 0,
-            partial: PartialHead::new(Direction::Read),
+            unfinished: Unfinished::new(Direction::Read),
+            body: None,
             search: OpaqueSearch::default(),
         }
+    }
+
+    /// Whether a head has begun and is not complete.
+    fn is_in_head(&self) -> bool {
+        self.kind == Kind::Unknown && !self.unfinished.is_empty()
     }
 
     /// Frames and records one read, and gives out its parts in order.
     fn take(&mut self, slab: Slab, connection: &Connection<'_>, mut out: impl FnMut(Parcel)) {
         let at = now();
-        let before = self.partial.len();
+        let before = self.unfinished.len();
         let mut secrets = Secrets::new();
         let (stretches, rest) = self.frame(slab.data(), before, at, connection, &mut secrets);
         let tape = connection.tape;
-        if self.partial.is_empty()
+        if self.unfinished.is_empty()
             && let [Stretch { to, end, kind }] = stretches[..]
             && to == slab.len()
         {
+            if kind == Kind::LeftOut {
+                return out(Parcel::new(Passing::Slab(slab), 0, Urgency::Follows));
+            }
             let urgency = urgency(kind, connection);
             let direction = Direction::Read;
             if slab.len() <= SMALL {
                 let number = tape.copy(slab.data(), &secrets, direction, at, end, urgency);
                 return out(Parcel::new(Passing::Slab(slab), number, urgency));
             }
-            // The record is made in place, secrets blanked; what is sent on begins with a copy.
-            let secret = secrets.iter().map(|range| range.end).max().unwrap_or_default();
+            // The record is made in place, secrets covered; what is sent on begins with a copy.
+            let secret = secrets.iter().map(|secret| secret.range.end).max().unwrap_or_default();
             let front = Bytes::copy_from_slice(&slab.data()[..secret]);
             let (data, number) = tape.seal(slab, &secrets, direction, at, end, urgency);
             let data = Passing::Shared(data.slice(secret..));
@@ -214,28 +248,36 @@ impl RequestSide {
         let data = slab.into_data();
         if let Some(first) = stretches.first() {
             let urgency = urgency(first.kind, connection);
-            self.partial.record(tape, &secrets, urgency, |piece, number| {
-                out(Parcel::new(Passing::Shared(piece), number, urgency));
-            });
+            let mut pass =
+                |piece, number| out(Parcel::new(Passing::Shared(piece), number, urgency));
+            match first.kind {
+                Kind::LeftOut => self.unfinished.pass(tape, |piece| pass(piece, 0)),
+                _ => self.unfinished.record(tape, &secrets, urgency, pass),
+            }
             connection.keep_half_head(false);
         }
         let mut start = 0;
         for Stretch { to, end, kind } in stretches {
             let urgency = urgency(kind, connection);
             let piece = data.slice(start..to);
-            let blanks = shifted(&secrets, before + start);
-            let number = tape.copy(&piece, &blanks, Direction::Read, at, end, urgency);
+            let number = match kind {
+                Kind::LeftOut => 0,
+                _ => {
+                    let covered = shifted(&secrets, before + start);
+                    tape.copy(&piece, &covered, Direction::Read, at, end, urgency)
+                }
+            };
             out(Parcel::new(Passing::Shared(piece), number, urgency));
             start = to;
         }
         if rest {
             connection.keep_half_head(true);
-            self.partial.keep_back(data.slice(start..), at, tape);
+            self.unfinished.keep_back(data.slice(start..), at, tape);
         }
     }
 
-    /// Finds the stretches of one read; `true` when what follows the last one is a head without
-    /// its end. Secrets are counted from the beginning of the partial head, `before` bytes earlier.
+    /// Finds the stretches of one read; `true` when what follows the last one is a head, or a value to be hashed, without
+    /// its end. Secrets are counted from the beginning of what is unfinished, `before` bytes earlier.
     fn frame(
         &mut self,
         data: &[u8],
@@ -244,6 +286,7 @@ impl RequestSide {
         connection: &Connection<'_>,
         secrets: &mut Secrets,
     ) -> (SmallVec<[Stretch; 4]>, bool) {
+        let redaction = &connection.settings.redaction;
         let mut stretches = SmallVec::new();
         let (mut position, mut start) = (0, 0);
         if connection.is_switching() && self.kind == Kind::Unknown {
@@ -255,16 +298,25 @@ impl RequestSide {
             self.framer.make_opaque(reason);
         }
         while self.framer.opaque().is_none() {
-            let (step, event) = self.framer.advance(&data[position..]);
+            let (rest, place) = (&data[position..], before + position);
+            let body = &mut self.body;
+            let (step, event) = self.framer.advance_into(rest, &mut |part| {
+                if let Some(body) = body {
+                    body.next(redaction, &rest[part.clone()], place + part.start, secrets);
+                }
+            });
             position += step;
             match event {
                 Some(Event::Head(head)) => {
-                    if head.may_hold_secrets {
+                    if redaction.looks_into(head.may_hold_secrets) {
                         let from = (before + position).saturating_sub(head.bytes.len());
-                        let found = secret_ranges(head.bytes);
-                        secrets.extend(found.into_iter().map(|r| from + r.start..from + r.end));
+                        secrets.extend(behind(redaction.in_head(head.bytes), from));
                     }
                     self.kind = kind(&head);
+                    if connection.leaves_out(&head, self.kind == Kind::Write) {
+                        self.kind = Kind::LeftOut;
+                    }
+                    self.body = redaction.body(head.bytes).filter(|_| self.kind != Kind::LeftOut);
                     self.first_line = head.first_line_len as u32;
                     self.head = head.len as u32;
                     begin(&head, self.kind, at, connection);
@@ -273,6 +325,9 @@ impl RequestSide {
                     let end = EndOfMessage { at, first_line: self.first_line, head: self.head };
                     stretches.push(Stretch { to: position, end: Some(end), kind: self.kind });
                     connection.ended();
+                    if let Some(mut body) = self.body.take() {
+                        body.end(secrets);
+                    }
                     (start, self.kind) = (position, Kind::Unknown);
                     if connection.is_switching() && position < data.len() {
                         self.framer.make_opaque(Reason::Upgraded);
@@ -286,33 +341,49 @@ impl RequestSide {
                 connection.turned_opaque(reason);
             }
             self.kind = Kind::Opaque;
+            if let Some(mut body) = self.body.take() {
+                body.end(secrets);
+            }
             // What can't be framed may still hold what looks like a secret.
-            secrets.extend(self.search.find(&self.partial, before, data, start));
+            let found = self.search.find(redaction, &self.unfinished, (before, data), start);
+            secrets.extend(found);
         }
-        if start == data.len() {
-            return (stretches, false);
+        let value = self.body.as_ref().and_then(BodySearch::begins_at);
+        let to = match self.kind {
+            Kind::Unknown => start,
+            _ => value.map_or(data.len(), |value| value.saturating_sub(before).max(start)),
+        };
+        if to > start {
+            stretches.push(Stretch { to, end: None, kind: self.kind });
         }
-        let rest = self.kind == Kind::Unknown;
-        if !rest {
-            stretches.push(Stretch { to: data.len(), end: None, kind: self.kind });
+        if let Some(body) = self.body.as_mut().filter(|_| !stretches.is_empty()) {
+            body.count_from(before + to);
         }
-        (stretches, rest)
+        (stretches, to < data.len())
     }
 
-    /// The client is gone: what it left of a head is recorded, less its secrets, and goes nowhere.
+    /// The client is gone: what it left of a head, or a value, is recorded, less its secrets, and goes nowhere.
     fn give_up(&mut self, connection: &Connection<'_>) {
-        let secrets = self.partial.secrets();
+        let secrets = match self.body.take() {
+            Some(mut body) => {
+                let mut secrets = Secrets::new();
+                body.end(&mut secrets);
+                secrets
+            }
+            None => self.unfinished.secrets(&connection.settings.redaction),
+        };
         let urgency = Urgency::Follows;
-        self.partial.record(connection.tape, &secrets, urgency, |_, _| {});
+        self.unfinished.record(connection.tape, &secrets, urgency, |_, _| {});
     }
 }
 
 /// Notes a request whose head is complete.
 fn begin(head: &RequestHead<'_>, kind: Kind, at: Nanos, connection: &Connection<'_>) {
-    let held = kind != Kind::Read;
+    let held = !matches!(kind, Kind::Read | Kind::LeftOut);
     connection.begun(Outstanding {
         method: head.method,
         held,
+        recorded: kind != Kind::LeftOut,
         since: at,
         expects: head.expect_continue,
         upgrade: head.upgrade,
@@ -331,7 +402,7 @@ fn kind(head: &RequestHead<'_>) -> Kind {
 
 fn urgency(kind: Kind, connection: &Connection<'_>) -> Urgency {
     match (kind, connection.settings.durability) {
-        (Kind::Read, _) | (_, Durability::None) => Urgency::Follows,
+        (Kind::Read | Kind::LeftOut, _) | (_, Durability::None) => Urgency::Follows,
         _ => Urgency::Held,
     }
 }

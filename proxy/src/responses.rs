@@ -6,25 +6,49 @@
 use std::io;
 
 use buffer::{ReadSize, Slab};
-use codec::http1::{Eof, Event, Method, Reason, ResponseFramer, secret_ranges};
+use codec::http1::{Eof, Event, Method, Reason, ResponseFramer};
 use codec::record::Direction;
+use codec::redact::{BodySearch, Secret, Secrets, behind, shifted};
 use journal::Urgency;
+use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::connection::Connection;
 use crate::opaque_search::OpaqueSearch;
-use crate::partial_head::PartialHead;
-use crate::pass::{LEAST_READ, Passing, SMALL, read, send};
-use crate::tape::{Secrets, now, shifted};
+use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send};
+use crate::tape::now;
+use crate::unfinished::Unfinished;
 use crate::{Durability, Hold, WhenFull};
 
 /// The answer direction of a connection.
 pub(crate) struct ResponseSide {
     framer: ResponseFramer,
     in_body: bool,
+    /// Whether the answer in progress is recorded.
+    recorded: bool,
     /// Sent on, not recorded yet.
-    partial: PartialHead,
+    unfinished: Unfinished,
+    /// Searches the body in progress.
+    body: Option<BodySearch>,
     search: OpaqueSearch,
+}
+
+/// A part of one read, from the one before it on.
+struct Stretch {
+    to: usize,
+    recorded: bool,
+}
+
+type Stretches = SmallVec<[Stretch; 2]>;
+
+/// What follows the last stretch, up to `to`, is recorded or not.
+fn stretch(stretches: &mut Stretches, to: usize, recorded: bool) {
+    match stretches.last_mut() {
+        Some(last) if last.to == to => {}
+        Some(last) if last.recorded == recorded => last.to = to,
+        None if to == 0 => {}
+        _ => stretches.push(Stretch { to, recorded }),
+    }
 }
 
 /// What one read of the source comes to.
@@ -43,13 +67,14 @@ pub(crate) async fn forward(
     let settings = connection.settings;
     let mut size = ReadSize::between(LEAST_READ, settings.read_size);
     let mut side = ResponseSide::new(settings.head_limit);
+    let memory = Memory::Goes(connection.budget);
     let mut client_is_there = true;
     let holds = settings.hold == Hold::Exchange && settings.durability == Durability::Journal;
     loop {
         if connection.tape.has_backlog() {
             connection.tape.drained(settings.journal_patience).await;
         }
-        let slab = match read(source, &mut size).await {
+        let slab = match read(source, &mut size, memory).await {
             Ok(Some(slab)) => slab,
             Ok(None) => break,
             Err(error) => {
@@ -90,25 +115,33 @@ impl ResponseSide {
         ResponseSide {
             framer,
             in_body: false,
-            partial: PartialHead::new(Direction::Write),
+            recorded: true,
+            unfinished: Unfinished::new(Direction::Write),
+            body: None,
             search: OpaqueSearch::default(),
         }
     }
 
     /// Whether no answer is in progress, as far as is known.
     fn is_idle(&self) -> bool {
-        !self.in_body && self.partial.is_empty() && self.framer.opaque().is_none()
+        !self.in_body && self.unfinished.is_empty() && self.framer.opaque().is_none()
     }
 
     fn take(&mut self, slab: Slab, connection: &Connection<'_>, holds: bool) -> Taken {
         let at = now();
         let mut secrets = Secrets::new();
-        let before = self.partial.len();
+        let before = self.unfinished.len();
         let tape = connection.tape;
-        let (start, ends_write) = self.frame(slab.data(), before, connection, &mut secrets);
+        let (stretches, ends_write) = self.frame(slab.data(), before, connection, &mut secrets);
         let urgency = if holds && ends_write { Urgency::Held } else { Urgency::Follows };
         let waits = |number| if urgency == Urgency::Held { number } else { 0 };
-        if self.partial.is_empty() && start == slab.len() {
+        if self.unfinished.is_empty()
+            && let [Stretch { to, recorded }] = stretches[..]
+            && to == slab.len()
+        {
+            if !recorded {
+                return Taken { data: Passing::Slab(slab), ends_write: 0 };
+            }
             if slab.len() <= SMALL {
                 let (data, direction) = (slab.data(), Direction::Write);
                 let number = tape.copy(data, &secrets, direction, at, None, urgency);
@@ -120,57 +153,78 @@ impl ResponseSide {
             }
         }
         let data = slab.into_data();
-        let mut number = 0;
-        if start > 0 {
-            self.record_partial(connection, &secrets);
-            let blanks = shifted(&secrets, before);
-            number = tape.copy(&data[..start], &blanks, Direction::Write, at, None, urgency);
+        match stretches.first() {
+            Some(Stretch { recorded: true, .. }) => self.record_unfinished(connection, &secrets),
+            Some(Stretch { recorded: false, .. }) => self.unfinished.pass(tape, drop),
+            None => {}
+        }
+        let (mut start, mut number) = (0, 0);
+        for Stretch { to, recorded } in stretches {
+            if recorded {
+                let covered = shifted(&secrets, before + start);
+                let piece = &data[start..to];
+                number = tape.copy(piece, &covered, Direction::Write, at, None, urgency);
+            }
+            start = to;
         }
         if start < data.len() {
-            self.partial.keep_back(data.slice(start..), at, tape);
+            self.unfinished.keep_back(data.slice(start..), at, tape);
         }
-        let data = Passing::Shared(data);
-        Taken { data, ends_write: if number > 0 { waits(number) } else { 0 } }
+        Taken { data: Passing::Shared(data), ends_write: waits(number) }
     }
 
-    /// Follows the framing of one read. Returns where an incomplete head at its end begins (its
-    /// length when there is none), and whether the answer to a write ends in it.
+    /// Follows the framing of one read. Returns its stretches, up to an incomplete head at its end, and whether the answer
+    /// to a write ends in it.
     fn frame(
         &mut self,
         data: &[u8],
         before: usize,
         connection: &Connection<'_>,
         secrets: &mut Secrets,
-    ) -> (usize, bool) {
-        let (mut position, mut start, mut ends_write) = (0, 0, false);
+    ) -> (Stretches, bool) {
+        let redaction = &connection.settings.redaction;
+        let (mut position, mut ends_write) = (0, false);
+        let mut stretches = Stretches::new();
         if connection.opaque().is_some() {
             self.framer.make_opaque(Reason::OtherDirection);
         }
         while self.framer.opaque().is_none() {
-            let method = connection.awaited().unwrap_or(Method::Other);
-            let (step, event) = self.framer.advance(&data[position..], method);
+            let awaited = connection.awaited();
+            let method = awaited.map_or(Method::Other, |request| request.method);
+            let (rest, at) = (&data[position..], before + position);
+            let body = &mut self.body;
+            let (step, event) = self.framer.advance_into(rest, method, &mut |part| {
+                if let Some(body) = body {
+                    body.next(redaction, &rest[part.clone()], at + part.start, secrets);
+                }
+            });
             position += step;
             match event {
                 Some(Event::Head(head)) => {
-                    if head.may_hold_secrets {
+                    if redaction.looks_into(head.may_hold_secrets) {
                         let from = (before + position).saturating_sub(head.bytes.len());
-                        let found = secret_ranges(head.bytes);
-                        secrets.extend(found.into_iter().map(|r| from + r.start..from + r.end));
+                        secrets.extend(behind(redaction.in_head(head.bytes), from));
                     }
                     self.in_body = !head.interim;
                     if head.upgrade {
                         connection.turned_opaque(Reason::Upgraded);
+                        self.recorded = true;
                         break;
                     }
-                    if head.interim {
-                        start = position;
-                    } else {
+                    if !head.interim {
                         connection.stays();
                     }
+                    self.recorded = awaited.is_none_or(|request| request.recorded);
+                    let is_searched = self.recorded && !head.interim;
+                    self.body = redaction.body(head.bytes).filter(|_| is_searched);
+                    stretch(&mut stretches, position, self.recorded);
                 }
                 Some(Event::End) => {
                     self.in_body = false;
-                    start = position;
+                    if let Some(mut body) = self.body.take() {
+                        body.end(secrets);
+                    }
+                    stretch(&mut stretches, position, self.recorded);
                     ends_write |= connection.answered();
                 }
                 Some(Event::Opaque(reason)) => {
@@ -181,25 +235,43 @@ impl ResponseSide {
             }
         }
         if self.framer.opaque().is_some() {
-            secrets.extend(self.search.find(&self.partial, before, data, start));
-            start = data.len();
+            if let Some(mut body) = self.body.take() {
+                body.end(secrets);
+            }
+            let start = stretches.last().map_or(0, |stretch| stretch.to);
+            let found = self.search.find(redaction, &self.unfinished, (before, data), start);
+            secrets.extend(found);
+            stretch(&mut stretches, data.len(), true);
         } else if self.in_body {
-            start = data.len();
+            let value = self.body.as_ref().and_then(BodySearch::begins_at);
+            let start = stretches.last().map_or(0, |stretch| stretch.to);
+            let to = value.map_or(data.len(), |value| value.saturating_sub(before).max(start));
+            stretch(&mut stretches, to, self.recorded);
+            if let Some(body) = self.body.as_mut().filter(|_| !stretches.is_empty()) {
+                body.count_from(before + to);
+            }
         }
-        (start, ends_write)
+        (stretches, ends_write)
     }
 
     /// The source has closed.
     fn finish(&mut self, connection: &Connection<'_>) {
-        let secrets = self.partial.secrets();
-        self.record_partial(connection, &secrets);
+        let secrets = match self.body.take() {
+            Some(mut body) => {
+                let mut secrets = Secrets::new();
+                body.end(&mut secrets);
+                secrets
+            }
+            None => self.unfinished.secrets(&connection.settings.redaction),
+        };
+        self.record_unfinished(connection, &secrets);
         if self.framer.finish() == Eof::End {
             connection.answered();
         }
     }
 
-    fn record_partial(&mut self, connection: &Connection<'_>, secrets: &Secrets) {
+    fn record_unfinished(&mut self, connection: &Connection<'_>, secrets: &[Secret]) {
         let urgency = Urgency::Follows;
-        self.partial.record(connection.tape, secrets, urgency, |_, _| {});
+        self.unfinished.record(connection.tape, secrets, urgency, |_, _| {});
     }
 }

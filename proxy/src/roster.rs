@@ -21,10 +21,10 @@ pub(crate) struct Seat {
 /// Why bytes that were read are not handed to the journal yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeptBack {
-    /// A request's head is not complete.
-    RequestHead,
-    /// An answer's head is not complete.
-    AnswerHead,
+    /// A request's head, or a value in its body that is hashed, is not complete.
+    Request,
+    /// The same of an answer.
+    Answer,
     /// The journal's queue is full.
     Backlog,
 }
@@ -34,7 +34,8 @@ pub(crate) enum KeptBack {
 pub(crate) struct Roster {
     seats: Mutex<HashMap<u64, Arc<Seat>>>,
     begun: AtomicU64,
-    /// Records of connections that have ended.
+    /// Connections that have ended and had a record, and their records.
+    recorded: AtomicU64,
     records: AtomicU64,
 }
 
@@ -72,13 +73,15 @@ impl Roster {
     pub(crate) fn census(&self) -> Census {
         let seats = self.seats.lock();
         let mut census = Census {
-            connections: self.begun.load(Ordering::Relaxed),
+            connections: self.recorded.load(Ordering::Relaxed),
             records: self.records.load(Ordering::Relaxed),
             open: seats.len(),
             ..Census::default()
         };
         for seat in seats.values() {
-            census.records += seat.records.load(Ordering::Relaxed);
+            let records = seat.records.load(Ordering::Relaxed);
+            census.connections += u64::from(records > 0);
+            census.records += records;
             for kept_back in &seat.kept_back {
                 census.kept_back = older(census.kept_back, kept_back.load(Ordering::Acquire));
             }
@@ -121,6 +124,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         if let Some(seat) = self.roster.seats.lock().remove(&self.key) {
             let records = seat.records.load(Ordering::Relaxed);
+            self.roster.recorded.fetch_add(u64::from(records > 0), Ordering::Relaxed);
             self.roster.records.fetch_add(records, Ordering::Relaxed);
         }
     }

@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use buffer::Budget;
 use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::Settings;
 use crate::connection::Connection;
 use crate::metrics::Metrics;
-use crate::pass::{pass_all, send};
+use crate::pass::{Memory, pass_all, send};
 use crate::refusal::Refusal;
 use crate::requests::{self, Ended};
 use crate::responses;
@@ -82,7 +83,7 @@ async fn exchange(
         }
     };
     match ended {
-        Some(Ended::Refused(refusal)) if connection.may_answer() => {
+        Some(Ended::Refused(refusal)) if connection.may_answer(refusal.has_begun()) => {
             let client = from_client.unsplit(to_client);
             refuse(connection.metrics, client, refusal).await;
         }
@@ -128,16 +129,17 @@ async fn refuse(metrics: &Metrics, mut client: Stream, refusal: Refusal) {
 /// Serves a connection without capture: bytes pass, nobody looks at them.
 pub(crate) async fn pass(
     settings: &Settings,
-    metrics: &Arc<Metrics>,
+    metrics: &Metrics,
+    budget: &Arc<Budget>,
     client: Stream,
     source: io::Result<Source>,
 ) {
     match source {
         Ok(Source::Plain(source)) => {
-            both_ways(settings, metrics, client, source.into_split()).await;
+            both_ways(settings, (metrics, budget), client, source.into_split()).await;
         }
         Ok(Source::Tls(source)) => {
-            both_ways(settings, metrics, client, tokio::io::split(source)).await;
+            both_ways(settings, (metrics, budget), client, tokio::io::split(source)).await;
         }
         Err(error) => {
             tracing::warn!(%error, "the source can't be reached");
@@ -149,15 +151,16 @@ pub(crate) async fn pass(
 
 async fn both_ways(
     settings: &Settings,
-    metrics: &Metrics,
+    (metrics, budget): (&Metrics, &Arc<Budget>),
     client: Stream,
     (mut from_source, mut to_source): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
 ) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
-    let requests =
-        pass_all(&mut from_client, &mut to_source, settings.read_size, &metrics.request_bytes);
-    let answers =
-        pass_all(&mut from_source, &mut to_client, settings.read_size, &metrics.response_bytes);
+    let (waits, goes) = (Memory::Waits(budget, &metrics.memory.waits), Memory::Goes(budget));
+    let (most, requested, answered) =
+        (settings.read_size, &metrics.request_bytes, &metrics.response_bytes);
+    let requests = pass_all(&mut from_client, &mut to_source, most, waits, requested);
+    let answers = pass_all(&mut from_source, &mut to_client, most, goes, answered);
     if let Err(error) = tokio::try_join!(requests, answers) {
         tracing::debug!(%error, "a connection broke");
     }

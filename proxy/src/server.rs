@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use buffer::Budget;
 use journal::{AppendError, Appender};
 use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
@@ -33,6 +34,7 @@ use crate::recording::Recording;
 use crate::roster::Roster;
 use crate::serve::{pass, serve};
 use crate::source::Sources;
+use crate::switch::Switch;
 use crate::tape::Tape;
 
 /// Why the proxy did not start, or did not stop as it should.
@@ -89,9 +91,20 @@ struct App {
     node: Arc<str>,
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
+    budget: Arc<Budget>,
     sources: Sources,
     open: TaskTracker,
-    recording: Recording,
+    recording: Arc<Recording>,
+}
+
+impl App {
+    /// What switches capture; nothing to switch without a journal.
+    fn switch(&self) -> Option<Switch> {
+        let (node, roster) = (self.node.clone(), self.roster.clone());
+        let (recording, turn) = (self.recording.clone(), Arc::default());
+        let journal = self.journal.clone()?;
+        Some(Switch { journal, node, roster, recording, turn })
+    }
 }
 
 /// Starts a proxy and serves until `shutdown`, then drains.
@@ -115,9 +128,6 @@ impl CaptureProxy {
         let listening = |error| RunError::Listen { address, error };
         let (listener, address) = bind(address).map_err(listening)?;
         let ready = Readiness::default();
-        let admin = Admin::bind(settings.admin, registry, ready.clone()).await;
-        let admin = admin
-            .map_err(|AdminError { address, source: error }| RunError::Listen { address, error })?;
         let node: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let app = Arc::new(App {
             sources: Sources::new(settings.source.clone(), settings.connect_timeout),
@@ -125,13 +135,18 @@ impl CaptureProxy {
             node,
             roster: Arc::default(),
             metrics,
+            budget: Budget::of(settings.memory),
             open: TaskTracker::new(),
-            recording: Recording::of(settings.capture_only),
+            recording: Arc::new(Recording::of(settings.capture_only)),
             settings,
         });
+        let own = app.switch().map(Switch::routes).unwrap_or_default();
+        let admin = Admin::bind_with(app.settings.admin, registry, ready.clone(), own).await;
+        let admin = admin
+            .map_err(|AdminError { address, source: error }| RunError::Listen { address, error })?;
         let heartbeat = app.journal.clone().map(|journal| {
             let (node, roster) = (app.node.clone(), app.roster.clone());
-            tokio::spawn(beat(journal, node, roster, app.metrics.clone()))
+            tokio::spawn(beat(journal, node, roster, app.metrics.clone(), app.budget.clone()))
         });
         let recording = app.settings.record_for.filter(|_| app.journal.is_some()).map(|time| {
             let app = app.clone();
@@ -309,6 +324,9 @@ fn service(app: &Arc<App>, address: SocketAddr) -> Result<Service<Capture>, RunE
     Ok(service)
 }
 
+/// What a connection costs while nothing passes (`benches/proxy/memory`).
+const IDLE_CONNECTION: usize = 17 << 10;
+
 struct Capture(Arc<App>);
 
 #[async_trait]
@@ -317,15 +335,19 @@ impl ServerApp for Capture {
         let app = &self.0;
         let _open = app.open.token();
         app.metrics.connections.inc();
+        let _memory = app.budget.connection(IDLE_CONNECTION);
         let source = app.sources.connect().await;
         let Some(journal) = app.journal.as_ref().filter(|_| app.recording.takes_one()) else {
             app.metrics.unrecorded.inc_by(u64::from(app.journal.is_some()));
-            pass(&app.settings, &app.metrics, client, source).await;
+            pass(&app.settings, &app.metrics, &app.budget, client, source).await;
             return None;
         };
         let place = app.roster.enter(&app.node);
-        let tape = Tape::new(journal.clone(), &app.node, place.seat.clone(), app.metrics.clone());
-        let connection = Connection::new(&app.settings, &app.metrics, &tape, app.recording.over());
+        let (metrics, budget) = (&app.metrics, &app.budget);
+        let seat = place.seat.clone();
+        let tape = Tape::new(journal.clone(), &app.node, seat, metrics.clone(), budget.clone());
+        let recording = &app.recording;
+        let connection = Connection::new(&app.settings, metrics, &tape, budget, recording);
         serve(&connection, client, source).await;
         None
     }

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use codec::redact::Redaction;
 use journal::{AppendSettings, JournalUrl, SpillSettings};
 use settings::{Size, Span, layered};
 use thiserror::Error;
 
 use crate::Flags;
+use crate::left_out::{LeftOut, Patterns};
 use crate::source::SourceAddress;
 
 /// Whether writes wait for the journal.
@@ -55,14 +57,21 @@ pub struct Settings {
     pub durability: Durability,
     pub hold: Hold,
     pub when_full: WhenFull,
+    /// Requests that are passed on and not recorded.
+    pub left_out: LeftOut,
+    /// What the journal does not get to know.
+    pub redaction: Redaction,
     /// Share of the connections that are recorded, above 0 and up to 1.
     pub capture_only: f64,
     /// `None`: for as long as the proxy runs.
     pub record_for: Option<Duration>,
     pub journal_patience: Duration,
+    /// Bytes that all connections may hold together.
+    pub memory: usize,
     pub window: usize,
     pub read_size: usize,
     pub head_limit: usize,
+    pub head_timeout: Duration,
     pub connect_timeout: Duration,
     pub answer_patience: Duration,
     pub drain_delay: Duration,
@@ -98,6 +107,7 @@ impl Settings {
     }
 
     fn check(flags: Flags) -> Result<Settings, SettingsError> {
+        let (left_out, redaction) = (left_out(&flags)?, redaction(&flags)?);
         let listen =
             need(flags.listen, "listen", "give the address for clients: --listen 0.0.0.0:9200")?;
         let source = need(flags.source, "source", "give the source: --source http://host:9200")?;
@@ -144,12 +154,16 @@ impl Settings {
                 flags.when_full,
                 &[("reject", WhenFull::Reject), ("forward", WhenFull::Forward)],
             )?,
+            left_out,
+            redaction,
             capture_only: share(flags.capture_only)?,
             record_for: flags.record_for.map(|Span(time)| time),
             journal_patience: time(flags.journal_patience, 10),
+            memory: bytes("memory", flags.memory, 512 << 20, LEAST_MEMORY, 1 << 40)?,
             window: bytes("window", flags.window, 1 << 20, read_size, 1 << 30)?,
             read_size,
             head_limit: bytes("head-limit", flags.head_limit, 1 << 20, 1 << 10, 64 << 20)?,
+            head_timeout: time(flags.head_timeout, 60),
             connect_timeout: time(flags.connect_timeout, 5),
             answer_patience: time(flags.answer_patience, 60),
             drain_delay: time(flags.drain_delay, 0),
@@ -200,6 +214,42 @@ fn bytes(
     Ok(size.0 as usize)
 }
 
+fn left_out(flags: &Flags) -> Result<LeftOut, SettingsError> {
+    let named = flags.leave_out_headers.iter().map(|text| match text.split_once('=') {
+        Some((name, pattern)) => Ok((name.trim().to_owned(), pattern.trim().to_owned())),
+        None => Err(wrong("leave-out-headers", text, &"use name=pattern")),
+    });
+    // Two values each: clap has seen to it.
+    let pairs = flags.suppressed_headers.chunks_exact(2);
+    let pairs = pairs.map(|pair| Ok((pair[0].clone(), pair[1].clone())));
+    let headers: Vec<_> = named.chain(pairs).collect::<Result<_, _>>()?;
+    let patterns = Patterns {
+        headers: &headers,
+        method: flags.leave_out_method.as_deref(),
+        target: flags.leave_out_path.as_deref(),
+        request: flags.leave_out_method_and_path.as_deref(),
+    };
+    LeftOut::of(patterns).map_err(|(pattern, error)| wrong("leave-out", &pattern, &error))
+}
+
+/// The shortest key: 128 bits as text are longer.
+const SHORTEST_KEY: usize = 16;
+
+fn redaction(flags: &Flags) -> Result<Redaction, SettingsError> {
+    let Flags { redact_headers: headers, redact_parameters: parameters, .. } = flags;
+    let Some(file) = &flags.redact_key_file else {
+        return Ok(Redaction::of(headers, parameters, &flags.redact_fields, None));
+    };
+    let named = file.display().to_string();
+    let key = std::fs::read(file).map_err(|error| wrong("redact-key-file", &named, &error))?;
+    let key = key.trim_ascii();
+    if key.len() < SHORTEST_KEY {
+        let reason = format!("a key has {SHORTEST_KEY} bytes at least: openssl rand -hex 32");
+        return Err(wrong("redact-key-file", &named, &reason));
+    }
+    Ok(Redaction::of(headers, parameters, &flags.redact_fields, Some(key)))
+}
+
 fn share(percent: Option<String>) -> Result<f64, SettingsError> {
     let Some(text) = percent else { return Ok(1.0) };
     let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
@@ -245,6 +295,9 @@ fn tls(
         }),
     }
 }
+
+/// The least that connections may have together: less, and they wait for each other more than they do anything.
+const LEAST_MEMORY: usize = 16 << 20;
 
 /// The least that a spill may hold: what waits in the queue has to find room, and a segment is deleted as a whole.
 const LEAST_SPILL: usize = 256 << 20;

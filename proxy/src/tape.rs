@@ -6,24 +6,20 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use buffer::{Roll, Slab, join};
-use bytes::Bytes;
+use buffer::{Budget, Roll, Slab, counted, join};
+use bytes::{Bytes, BytesMut};
 use codec::record::{self, Direction, EndOfMessage, Envelope, Nanos};
+use codec::redact::{Secret, cover};
 use journal::{AppendError, Appender, Lane, Urgency};
-use parking_lot::Mutex;
-use smallvec::SmallVec;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::metrics::Metrics;
 use crate::pass::SMALL;
 use crate::roster::{KeptBack, Seat};
-
-/// Ranges of secrets in some bytes: blanked in the record, not in what is sent on.
-pub(crate) type Secrets = SmallVec<[Range<usize>; 4]>;
 
 thread_local! {
     static ROLL: RefCell<Roll> = RefCell::default();
@@ -35,6 +31,7 @@ pub(crate) struct Tape {
     lane: Lane,
     seat: Arc<Seat>,
     metrics: Arc<Metrics>,
+    budget: Arc<Budget>,
     state: Mutex<State>,
 }
 
@@ -45,6 +42,8 @@ struct State {
     ended: u64,
     /// Whether the last record of the request direction ended inside a request.
     cut: bool,
+    /// When the client connected, as long as nothing is recorded of it.
+    connected: Option<Nanos>,
     backlog: VecDeque<(u64, Bytes, Urgency)>,
     broken: bool,
 }
@@ -60,6 +59,7 @@ impl Tape {
         node: &str,
         seat: Arc<Seat>,
         metrics: Arc<Metrics>,
+        budget: Arc<Budget>,
     ) -> Tape {
         let lane = journal.lane(seat.connection());
         let envelope = Envelope::new(seat.connection(), node);
@@ -68,10 +68,11 @@ impl Tape {
             next: 1,
             ended: 0,
             cut: false,
+            connected: None,
             backlog: VecDeque::new(),
             broken: false,
         };
-        Tape { journal, lane, seat, metrics, state: Mutex::new(state) }
+        Tape { journal, lane, seat, metrics, budget, state: Mutex::new(state) }
     }
 
     pub(crate) fn lane(&self) -> &Lane {
@@ -82,20 +83,24 @@ impl Tape {
         &self.seat
     }
 
-    /// A whole slab as one record around the very bytes that were read, its secrets blanked.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// A whole slab as one record around the very bytes that were read, its secrets covered.
     /// Returns those bytes and the record's number.
     pub(crate) fn seal(
         &self,
         mut slab: Slab,
-        secrets: &[Range<usize>],
+        secrets: &[Secret],
         direction: Direction,
         at: Nanos,
         end: Option<EndOfMessage>,
         urgency: Urgency,
     ) -> (Bytes, u64) {
-        let mut state = self.state.lock();
+        let mut state = self.begun();
         let (prefix, suffix, number) = state.around(direction, at, slab.len(), end);
-        blank(slab.data_mut(), secrets);
+        cover(slab.data_mut(), secrets);
         let sealed = slab.seal(&prefix, &suffix);
         if sealed.copied {
             self.metrics.copied.ids.inc();
@@ -108,13 +113,13 @@ impl Tape {
     pub(crate) fn copy(
         &self,
         data: &[u8],
-        secrets: &[Range<usize>],
+        secrets: &[Secret],
         direction: Direction,
         at: Nanos,
         end: Option<EndOfMessage>,
         urgency: Urgency,
     ) -> u64 {
-        let mut state = self.state.lock();
+        let mut state = self.begun();
         let (prefix, suffix, number) = state.around(direction, at, data.len(), end);
         let copied = &self.metrics.copied;
         let mut record = if data.len() <= SMALL {
@@ -128,21 +133,35 @@ impl Tape {
             }
             join(&prefix, data, &suffix)
         };
-        blank(&mut record[prefix.len()..prefix.len() + data.len()], secrets);
-        self.append(&mut state, number, record.freeze(), urgency);
+        cover(&mut record[prefix.len()..prefix.len() + data.len()], secrets);
+        self.append(&mut state, number, counted(record, &self.budget), urgency);
         number
     }
 
+    /// A copy of a few bytes, which would keep the whole slab that they were read to.
+    pub(crate) fn light(&self, few: &[u8]) -> Bytes {
+        counted(BytesMut::from(few), &self.budget)
+    }
+
+    /// A client has connected. That is recorded with the first thing that is: a health check that sends nothing leaves nothing.
     pub(crate) fn connect(&self, at: Nanos) {
+        self.state.lock().connected = Some(at);
+    }
+
+    /// The connection's state, with its beginning recorded.
+    fn begun(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
-        let number = state.take_number();
-        let record = record::connect(&state.envelope, at, number);
-        self.append(&mut state, number, Bytes::copy_from_slice(&record), Urgency::Follows);
+        if let Some(at) = state.connected.take() {
+            let number = state.take_number();
+            let record = record::connect(&state.envelope, at, number);
+            self.append(&mut state, number, Bytes::copy_from_slice(&record), Urgency::Follows);
+        }
+        state
     }
 
     /// Says in the journal why the connection does not go on as it should.
     pub(crate) fn exception(&self, message: &str) {
-        let mut state = self.state.lock();
+        let mut state = self.begun();
         let number = state.take_number();
         let State { envelope, ended, cut, .. } = &*state;
         let record = record::exception(envelope, *ended, *cut, now(), message, number);
@@ -151,6 +170,9 @@ impl Tape {
 
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
+        if state.connected.is_some() {
+            return;
+        }
         let number = state.take_number();
         let State { envelope, ended, cut, .. } = &*state;
         let record = record::close(envelope, *ended, *cut, now(), number);
@@ -268,20 +290,6 @@ impl State {
     }
 }
 
-/// The ranges that lie in bytes which begin at `start`, counted from there.
-pub(crate) fn shifted(secrets: &[Range<usize>], start: usize) -> Secrets {
-    let inside = secrets.iter().filter(|range| range.end > start);
-    inside.map(|range| range.start.saturating_sub(start)..range.end - start).collect()
-}
-
-/// Puts `*` over every byte of a secret. Ranges may reach beyond the data.
-fn blank(data: &mut [u8], secrets: &[Range<usize>]) {
-    for range in secrets {
-        let (start, end) = (range.start.min(data.len()), range.end.min(data.len()));
-        data[start..end].fill(b'*');
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use journal::{AppendSettings, JournalUrl};
@@ -296,11 +304,12 @@ mod tests {
         let journal = Appender::open(&url, &AppendSettings::default()).unwrap();
         let metrics = Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap());
         let place = Arc::new(Roster::default()).enter("node");
-        let tape = Tape::new(journal.clone(), "node", place.seat.clone(), metrics.clone());
+        let budget = Budget::of(1 << 20);
+        let tape = Tape::new(journal.clone(), "node", place.seat.clone(), metrics.clone(), budget);
         // As the journal does with a record that it took and could not write.
         tape.lane().give_up();
         tape.connect(now());
-        tape.close();
+        tape.exception("source");
         assert_eq!(journal.waiting_bytes(), 0);
         let dropped = |reason| metrics.dropped.with_label_values(&[reason]).get();
         assert_eq!((dropped("lost"), dropped("broken")), (1, 1));

@@ -30,6 +30,8 @@ pub(crate) enum Reason {
     Gap,
     /// A connection's bytes have no boundaries any more.
     Opaque,
+    /// Capture was switched off.
+    CaptureOff,
 }
 
 impl Reason {
@@ -38,6 +40,7 @@ impl Reason {
             Self::BadRecord => "bad-record",
             Self::Gap => "gap",
             Self::Opaque => "opaque",
+            Self::CaptureOff => "capture-off",
         }
     }
 }

@@ -360,6 +360,7 @@ impl Conductor {
             }
             Ok(record) => {
                 if let Some(beat) = &record.heartbeat {
+                    self.note_switch(beat, &record.node, place);
                     self.low_water.heartbeat(place.partition, &record.node, beat);
                 } else {
                     let times = record.observations.iter().map(|observation| observation.at);

@@ -8,6 +8,7 @@ mod append;
 mod backend;
 mod forward;
 mod idle;
+mod paced;
 mod sink;
 mod ticks;
 mod traffic;
@@ -76,6 +77,18 @@ enum Part {
         #[arg(long, default_value_t = 10_000)]
         connections: usize,
     },
+    /// Writes at a rate over many connections, whatever becomes of the answers; prints percentiles from the intended moments.
+    Paced(paced::Wanted),
+    /// Opens connections, sends a POST on all at once, and waits for all answers.
+    Flood {
+        #[arg(long)]
+        to: SocketAddr,
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+        /// Bytes of a body.
+        #[arg(long, default_value_t = 100_000)]
+        size: usize,
+    },
     /// Appends records to a journal one at a time, each when the one before is durable; prints how
     /// long they took.
     Append {
@@ -111,6 +124,10 @@ fn main() -> anyhow::Result<()> {
         }
         Some(Part::Traffic(wanted)) => runtime(1)?.block_on(traffic::write(wanted)),
         Some(Part::Idle { to, connections }) => runtime(1)?.block_on(idle::hold(to, connections)),
+        Some(Part::Paced(wanted)) => runtime(1)?.block_on(paced::measure(wanted)),
+        Some(Part::Flood { to, connections, size }) => {
+            runtime(1)?.block_on(paced::flood(to, connections, size))
+        }
         Some(Part::Append { journal, size, count }) => append::measure(&journal, size, count),
         None => {
             let Forward { listen: Some(listen), to: Some(to), threads } = flags.forward else {

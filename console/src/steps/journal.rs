@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use capture_proxy::audit::Auditor;
-use codec::record::{Kind, Record};
+use codec::record::{Kind, Record, Switched};
 use jiff::Timestamp;
 use journal::{AppendError, Appender, Entry, JournalUrl, Lane, Reader, StartFrom, Urgency};
 use serde::Serialize;
@@ -76,7 +76,13 @@ impl Shown {
 /// What a record holds. Secrets aren't in it: the proxy has left them out.
 fn words(record: &Record) -> Vec<String> {
     if let Some(beat) = &record.heartbeat {
-        return vec![format!("heartbeat of {}: {} records", record.node, beat.records)];
+        let switched = match beat.switched {
+            None => "",
+            Some(Switched { on: 0, .. }) => "; capture is switched off",
+            Some(_) => "; capture is on again",
+        };
+        let (node, records) = (&record.node, beat.records);
+        return vec![format!("heartbeat of {node}: {records} records{switched}")];
     }
     let word = |kind: &Kind| match kind {
         Kind::Connect => Some("connect".to_owned()),

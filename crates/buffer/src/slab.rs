@@ -9,8 +9,12 @@
 //! The prefix is written right-aligned against the data and the suffix behind it, both while the
 //! allocation is still owned by one; then it is frozen, and `data` and `record` are two views of it.
 
+use std::sync::Arc;
+
 use bytes::buf::Limit;
 use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::budget::{self, Budget, Charge};
 
 /// Bytes kept free in front of what is read: the prefix of a record with ids of 36 bytes needs 130.
 pub const HEADROOM: usize = 192;
@@ -22,6 +26,8 @@ pub const TAILROOM: usize = 64;
 pub struct Slab {
     bytes: BytesMut,
     room: usize,
+    /// What it takes of a budget, from the read that filled it on.
+    charge: Option<Charge>,
 }
 
 /// What a filled slab becomes.
@@ -38,9 +44,9 @@ pub struct Sealed {
 impl Slab {
     /// A slab with room for `room` bytes of data.
     pub fn new(room: usize) -> Slab {
-        let mut bytes = BytesMut::with_capacity(HEADROOM + room + TAILROOM);
+        let mut bytes = BytesMut::with_capacity(Slab::allocation(room));
         bytes.resize(HEADROOM, 0);
-        Slab { bytes, room }
+        Slab { bytes, room, charge: None }
     }
 
     /// Where a reader may put bytes; never more than the room that is left.
@@ -79,31 +85,59 @@ impl Slab {
         self.len() == 0
     }
 
-    /// The same memory, empty again.
+    /// Bytes of the allocation of a slab with room for `room` bytes.
+    pub const fn allocation(room: usize) -> usize {
+        HEADROOM + room + TAILROOM
+    }
+
+    /// Counts the whole allocation, until the last view of it is gone.
+    pub fn charge(&mut self, budget: &Arc<Budget>) {
+        self.charge = Some(budget.charge(Slab::allocation(self.room)));
+    }
+
+    /// The same memory, empty again, and counted no more.
     pub fn emptied(mut self) -> Slab {
         self.bytes.truncate(HEADROOM);
+        self.charge = None;
         self
     }
 
     /// The data alone, without a record around it.
     pub fn into_data(self) -> Bytes {
-        self.bytes.freeze().slice(HEADROOM..)
+        self.freeze().slice(HEADROOM..)
     }
 
     /// Writes `prefix` in front of the data and `suffix` behind it. When they fit, nothing of the
     /// data moves; otherwise the record is a copy and [`Sealed::copied`] says so.
     pub fn seal(mut self, prefix: &[u8], suffix: &[u8]) -> Sealed {
         if prefix.len() > HEADROOM || suffix.len() > TAILROOM {
-            let record = join(prefix, self.data(), suffix).freeze();
+            let copy = join(prefix, self.data(), suffix);
+            let record = match &self.charge {
+                Some(charge) => counted(copy, charge.budget()),
+                None => copy.freeze(),
+            };
             return Sealed { data: self.into_data(), record, copied: true };
         }
         let start = HEADROOM - prefix.len();
         self.bytes[start..HEADROOM].copy_from_slice(prefix);
         let end = self.bytes.len();
         self.bytes.extend_from_slice(suffix);
-        let whole = self.bytes.freeze();
+        let whole = self.freeze();
         Sealed { data: whole.slice(HEADROOM..end), record: whole.slice(start..), copied: false }
     }
+
+    fn freeze(self) -> Bytes {
+        match self.charge {
+            Some(charge) => budget::counted(self.bytes, charge),
+            None => self.bytes.freeze(),
+        }
+    }
+}
+
+/// Bytes of a copy, frozen, and counted until the last view of them is gone.
+pub fn counted(copy: BytesMut, budget: &Arc<Budget>) -> Bytes {
+    let charge = budget.charge(copy.len());
+    budget::counted(copy, charge)
 }
 
 /// A record around bytes that have no room of their own: one copy, still to be changed.
@@ -138,6 +172,30 @@ mod tests {
         slab.unfilled().put_slice(b"12345678");
         assert_eq!(slab.left(), 0);
         assert_eq!(slab.unfilled().remaining_mut(), 0);
+    }
+
+    #[test]
+    fn it_is_counted_whole_until_its_last_view_is_gone() {
+        let budget = Budget::of(1 << 20);
+        let mut slab = Slab::new(4096);
+        slab.unfilled().put_slice(b"PUT /i/_doc/1 HTTP/1.1\r\n");
+        slab.charge(&budget);
+        let read_into = slab.data().as_ptr();
+        let Sealed { data, record, .. } = slab.seal(b"prefix", b"suffix");
+        assert_eq!((data.as_ptr(), budget.used()), (read_into, Slab::allocation(4096)));
+        let few = record.slice(..3);
+        drop((data, record));
+        assert_eq!(budget.used(), Slab::allocation(4096));
+        drop(few);
+        assert_eq!(budget.used(), 0);
+        let mut slab = Slab::new(100);
+        slab.charge(&budget);
+        let _kept = slab.emptied();
+        assert_eq!(budget.used(), 0);
+        let copy = counted(join(b"a", b"b", b"c"), &budget);
+        assert_eq!((&copy[..], budget.used()), (&b"abc"[..], 3));
+        drop(copy);
+        assert_eq!(budget.used(), 0);
     }
 
     proptest! {

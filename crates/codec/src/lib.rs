@@ -1,5 +1,5 @@
 //! What Godwit reads and writes, as bytes in and values out: capture records, HTTP/1.1 framing,
-//! content codings and types, stored sources, exported records. No I/O, no clock; nothing here trusts a byte.
+//! content codings and types, stored sources, exported records, what of all that must not be stored. No I/O, no clock; nothing here trusts a byte.
 
 #![forbid(unsafe_code)]
 
@@ -9,4 +9,5 @@ pub mod export;
 pub mod http1;
 pub mod reads;
 pub mod record;
+pub mod redact;
 pub mod source;

@@ -110,4 +110,14 @@ pub struct Heartbeat {
     pub connections: u64,
     /// Records made since the proxy started, heartbeats not counted.
     pub records: u64,
+    /// Capture was switched; only in the heartbeat that was written for that.
+    pub switched: Option<Switched>,
+}
+
+/// That capture was switched off, or on again. What clients did between these times is in no journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Switched {
+    pub off: Nanos,
+    /// 0 when it was switched off, and nobody knows for how long.
+    pub on: Nanos,
 }

@@ -73,6 +73,10 @@ impl Stage {
         String::from_utf8(read_all(&mut admin).await).unwrap()
     }
 
+    pub fn journal_url(&self) -> JournalUrl {
+        self.journal.clone()
+    }
+
     pub fn begin_drain(&self) {
         self.shutdown.drain();
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use codec::record::{Heartbeat, Switched};
+
 use super::{Conductor, Report};
 use crate::{
     context::RunError,
@@ -37,6 +39,14 @@ impl Conductor {
         tracing::error!(reason = reason.as_str(), what, "lost");
         self.context.offsets.claim(&mut self.unlisted.claims, place);
         self.unlisted.waiting.push(self.context.losses.loss(reason, place, captured, what));
+    }
+
+    /// A heartbeat that says that capture was switched off: what clients wrote then is nowhere.
+    pub(super) fn note_switch(&mut self, beat: &Heartbeat, node: &str, place: Place) {
+        if let Some(Switched { off, on: 0 }) = beat.switched {
+            let what = format!("proxy {node} was told to capture nothing from then on");
+            self.lose(Reason::CaptureOff, place, off, what);
+        }
     }
 
     /// Lists what waits, one batch at a time.

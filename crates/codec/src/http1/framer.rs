@@ -39,7 +39,7 @@ impl RequestFramer {
     }
 
     /// As [`advance`](Self::advance); also tells `data` which ranges of `input` are body content.
-    pub(super) fn advance_into<'a>(
+    pub fn advance_into<'a>(
         &'a mut self,
         input: &'a [u8],
         data: &mut impl FnMut(Range<usize>),
@@ -128,7 +128,7 @@ impl ResponseFramer {
         self.advance_into(input, request, &mut |_| {})
     }
 
-    pub(super) fn advance_into<'a>(
+    pub fn advance_into<'a>(
         &'a mut self,
         input: &'a [u8],
         request: Method,

@@ -38,7 +38,7 @@ pub use headers::Headers;
 pub use message::{RequestMessage, ResponseMessage};
 pub use reason::Reason;
 pub use secret_search::SecretSearch;
-pub use secrets::secret_ranges;
+pub use secrets::{secret_ranges, secret_ranges_and};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use memchr::{memchr, memrchr};
 use smallvec::SmallVec;
 
-use super::secrets::secret_ranges;
+use super::secrets::secret_ranges_and;
 
 /// How much of an unfinished field is kept: its name, its scheme, and then some.
 const KEPT: usize = 128;
@@ -18,12 +18,13 @@ pub struct SecretSearch {
 }
 
 impl SecretSearch {
-    /// The ranges of `read` that hold secrets, as [`secret_ranges`] finds them. Never less than it
-    /// finds in all reads together.
-    pub fn next(&mut self, read: &[u8]) -> SmallVec<[Range<usize>; 4]> {
+    /// The ranges of `read` that hold secrets, as [`secret_ranges`](super::secret_ranges) finds them. Never less than it
+    /// finds in all reads together; and the values of fields with these names.
+    pub fn next(&mut self, read: &[u8], names: &[Box<[u8]>]) -> SmallVec<[Range<usize>; 4]> {
         let before = self.begun.len();
         self.begun.extend_from_slice(read);
-        let found = secret_ranges(&self.begun).into_iter().filter(|range| range.end > before);
+        let found =
+            secret_ranges_and(&self.begun, names).into_iter().filter(|range| range.end > before);
         let found =
             found.map(|range| range.start.saturating_sub(before)..range.end - before).collect();
         self.begun = beginning_of_last_field(&self.begun);

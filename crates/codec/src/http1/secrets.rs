@@ -15,6 +15,11 @@ use super::fields::trim;
 /// lines, white space before the colon). Where in doubt, more is secret rather than less. Allocates
 /// only beyond four secrets.
 pub fn secret_ranges(head: &[u8]) -> SmallVec<[Range<usize>; 4]> {
+    secret_ranges_and(head, &[])
+}
+
+/// The same, and the whole values of fields with these names, whatever their case.
+pub fn secret_ranges_and(head: &[u8], names: &[Box<[u8]>]) -> SmallVec<[Range<usize>; 4]> {
     let mut ranges = SmallVec::new();
     let mut at = 0;
     let mut kept = Kept::All;
@@ -28,9 +33,12 @@ pub fn secret_ranges(head: &[u8]) -> SmallVec<[Range<usize>; 4]> {
             }
             Some(0)
         } else {
-            let colon = name_end(line);
-            kept = colon
-                .map_or(Kept::All, |colon| kept_of(trim(line.get(..colon).unwrap_or_default())));
+            let colon = name_end(line, names);
+            kept = colon.map_or(Kept::All, |colon| {
+                let name = trim(line.get(..colon).unwrap_or_default());
+                let is_named = names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
+                if is_named { Kept::Nothing } else { kept_of(name) }
+            });
             colon.map(|colon| colon + 1)
         };
         if let Some(range) = from.and_then(|from| secret_in(line, from, kept)) {
@@ -64,11 +72,12 @@ pub(super) fn may_be_secret(line: &[u8]) -> bool {
 }
 
 /// Where the colon is on a line that may hold a secret.
-fn name_end(line: &[u8]) -> Option<usize> {
-    if !may_be_secret(line) {
+fn name_end(line: &[u8], names: &[Box<[u8]>]) -> Option<usize> {
+    let longest = names.iter().map(|name| name.len() + 16).max().unwrap_or_default();
+    if longest == 0 && !may_be_secret(line) {
         return None;
     }
-    memchr(b':', line.get(..line.len().min(LONGEST_NAME))?)
+    memchr(b':', line.get(..line.len().min(longest.max(LONGEST_NAME)))?)
 }
 
 fn kept_of(name: &[u8]) -> Kept {

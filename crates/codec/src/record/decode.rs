@@ -4,7 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::wire::{Value, take_field};
-use super::{FORMAT, Heartbeat, Kind, Nanos, Observation, Record};
+use super::{FORMAT, Heartbeat, Kind, Nanos, Observation, Record, Switched};
 
 /// Why bytes are not a record that we can read. The journal's reader adds partition and offset.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -138,10 +138,23 @@ fn beat(mut body: Bytes) -> Option<Heartbeat> {
             (3, Value::Bytes(stamp)) => beat.oldest_open_write = timestamp(stamp)?,
             (4, Value::Varint(count)) => beat.connections = count,
             (5, Value::Varint(count)) => beat.records = count,
+            (6, Value::Bytes(times)) => beat.switched = Some(switched(times)?),
             _ => {}
         }
     }
     Some(beat)
+}
+
+fn switched(mut body: Bytes) -> Option<Switched> {
+    let mut times = Switched::default();
+    while !body.is_empty() {
+        match take_field(&mut body)? {
+            (1, Value::Bytes(stamp)) => times.off = timestamp(stamp)?,
+            (2, Value::Bytes(stamp)) => times.on = timestamp(stamp)?,
+            _ => {}
+        }
+    }
+    Some(times)
 }
 
 fn timestamp(mut body: Bytes) -> Option<Nanos> {

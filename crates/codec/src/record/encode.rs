@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::wire::{Fields, varint_len};
-use super::{Direction, EndOfMessage, FORMAT, Heartbeat, Nanos};
+use super::{Direction, EndOfMessage, FORMAT, Heartbeat, Nanos, Switched};
 
 /// A short run of bytes on the stack; long enough for every prefix with ids of 36 bytes.
 pub type Framing = SmallVec<[u8; 192]>;
@@ -126,7 +126,7 @@ pub fn exception(
 
 /// A proxy's heartbeat: a record without observations that other readers skip.
 pub fn heartbeat(node: &str, beat: &Heartbeat) -> Framing {
-    let mut body = Fields::<96>::new();
+    let mut body = Fields::<144>::new();
     body.field(1, timestamp(beat.clock).bytes());
     body.field(2, timestamp(beat.oldest_unjournaled).bytes());
     if beat.oldest_open_write > 0 {
@@ -134,6 +134,14 @@ pub fn heartbeat(node: &str, beat: &Heartbeat) -> Framing {
     }
     body.number(4, beat.connections);
     body.number(5, beat.records);
+    if let Some(Switched { off, on }) = beat.switched {
+        let mut times = Fields::<40>::new();
+        times.field(1, timestamp(off).bytes());
+        if on > 0 {
+            times.field(2, timestamp(on).bytes());
+        }
+        body.field(6, times.bytes());
+    }
     let mut numbers = Fields::<8>::new();
     numbers.number(4, 1);
     numbers.number(100, FORMAT);

@@ -109,16 +109,22 @@ fn a_later_version_is_refused_by_name() {
 
 #[test]
 fn a_heartbeat_comes_back() {
-    let beat = Heartbeat {
+    let mut beat = Heartbeat {
         clock: 2_000_000_001,
         oldest_unjournaled: 1_000_000_000,
         oldest_open_write: 0,
         connections: 12,
         records: 1 << 40,
+        switched: None,
     };
-    let record = decode(&Bytes::copy_from_slice(&heartbeat("node", &beat))).unwrap();
-    assert_eq!(record.heartbeat, Some(beat));
-    assert!(record.observations.is_empty());
+    let switched = |off, on| Some(Switched { off, on });
+    for said in [None, switched(1_000_000_007, 0), switched(u64::MAX / 2, u64::MAX)] {
+        beat.switched = said;
+        beat.oldest_open_write = said.map_or(0, |_| u64::MAX);
+        let record = decode(&Bytes::copy_from_slice(&heartbeat("node", &beat))).unwrap();
+        assert_eq!(record.heartbeat, Some(beat.clone()));
+        assert!(record.observations.is_empty());
+    }
 }
 
 #[test]

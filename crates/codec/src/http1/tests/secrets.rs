@@ -89,7 +89,7 @@ fn blanked_in_parts(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     for part in parts {
         let mut part = part.to_vec();
-        for range in search.next(&part.clone()) {
+        for range in search.next(&part.clone(), &[]) {
             part[range].fill(b'*');
         }
         out.extend(part);
