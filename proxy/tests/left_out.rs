@@ -5,7 +5,7 @@ mod stage;
 
 use capture_proxy::Flags;
 use stage::{Stage, read_exact, send_cut};
-use testbed::ScriptedSource;
+use testbed::{ScriptedSource, Step};
 use tokio::io::AsyncWriteExt;
 
 const WRITE: &str = "PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
@@ -64,6 +64,7 @@ async fn what_loses_its_framing_inside_a_left_out_request_is_recorded_from_there
     client.write_all(broken.as_bytes()).await.unwrap();
     stage.source.wait_for(0, head.len() + broken.len()).await.unwrap();
     drop(client);
+    stage.source.act(0, Step::Close).unwrap();
     let captured = stage.finish().await;
     captured.assert_complete();
     assert_eq!(captured.requests(0), broken.as_bytes());
