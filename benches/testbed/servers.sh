@@ -2,13 +2,16 @@
 # Real Kafka, Elasticsearch and OpenSearch servers from Maven Central, one node each, and an S3 server from crates.io,
 # on 127.0.0.1.
 #
-#   servers.sh tools SET...             install what is missing (sets: servers build data), or name it and exit 69
+#   servers.sh tools SET...             install what is missing (sets below), or name it and exit 69
 #   servers.sh fetch NAME...            download and unpack (S3: build) into the cache
+#   servers.sh client CLIENT            install a client library and print its folder, or exit 69
 #   servers.sh jdk NAME                 print the home of the JDK that NAME would run on (none: nothing), or exit 69
 #   servers.sh run NAME DIR PORT        run in the foreground; becomes the server's own process (what the harness calls)
 #   servers.sh start NAME DIR PORT      run in the background, return when it answers; it also takes PORT+1
 #   servers.sh stop NAME DIR            stop what `start` started
 #
+# SET: servers  build  data  python  node  balancer  network
+# CLIENT: {elasticsearch-py,elasticsearch-js,rest-client}-{7,8}  opensearch-{py,js}  elasticdump
 # NAME: kafka  s3  es-1.7  es-2.4  es-5.6  es-6.8  es-7.10  es-7.17  es-8  es-8.19  opensearch-1  opensearch-2  opensearch-3
 # Environment:
 #   GODWIT_CACHE     unpacked servers; /var/cache/godwit for root, else ${XDG_CACHE_HOME:-~/.cache}/godwit
@@ -57,6 +60,10 @@ tools() {
       servers) wanted="mvn:maven curl:curl unzip:unzip setpriv:util-linux flock:util-linux" ;;
       build) wanted="cmake:cmake make:make cc:gcc c++:g++ pkg-config:pkg-config protoc:protobuf-compiler openssl:openssl unshare:util-linux" ;;
       data) wanted="npm:npm tar:tar" ;;
+      python) wanted="python3:python3 pip3:python3-pip" ;;
+      node) wanted="node:nodejs npm:npm" ;;
+      balancer) wanted="haproxy:haproxy" ;;
+      network) wanted="ip:iproute2 nft:nftables unshare:util-linux" ;;
       *) die 64 "unknown set of tools: $set" ;;
     esac
     for pair in $wanted; do command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}"); done
@@ -103,6 +110,8 @@ no_jdk21() { echo "servers.sh: no JDK 21 or newer, and apt offers none: OpenSear
 
 # shellcheck source=unpack.sh
 . "$HERE/unpack.sh"
+# shellcheck source=clients.sh
+. "$HERE/clients.sh"
 
 fetch() { # NAME: nothing to do when it is there; one at a time over all processes; whole or not at all
   describe "$1"
@@ -280,8 +289,9 @@ stop() { # NAME DIR
 case ${1:-} in
   tools) shift; tools "$@" ;;
   fetch) shift; for server in "$@"; do fetch "$server"; done ;;
+  client) client "${2:?CLIENT}" ;;
   jdk) describe "${2:?NAME}"; java_home ;;
   run|start) "$1" "${2:?NAME}" "${3:?DIR}" "${4:?PORT}" ;;
   stop) describe "${2:?NAME}"; stop "$2" "${3:?DIR}" ;;
-  *) sed -n '2,23s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+  *) sed -n '2,26s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
 esac

@@ -20,13 +20,17 @@
 //!
 //! [`History`] makes a snapshot of documents that are hard to read. [`Relay`] makes faults in front of a real server,
 //! [`Gate`] answers in its place, [`SignedFront`] and [`TlsFront`] let only those in who prove who they are. [`ScriptedSource`] stands for a server where a
-//! test is about bytes.
+//! test is about bytes; [`Ambiguous`] is what such tests send. [`Tap`] writes down what passes between two others.
 #![forbid(unsafe_code)]
 
+mod ambiguous;
+mod client;
 mod folder;
 mod gate;
 mod history;
 mod kafka;
+mod network;
+mod open_files;
 mod ports;
 mod program;
 mod relay;
@@ -35,20 +39,26 @@ mod scripted;
 mod server;
 mod shared;
 mod signed;
+mod tap;
 mod tls;
 mod traffic;
 
+pub use ambiguous::Ambiguous;
+pub use client::Client;
 pub use folder::Folder;
 pub use gate::Gate;
 pub use history::{ExpectedDocument, History};
 pub use kafka::Kafka;
+pub use network::Network;
+pub use open_files::allow_open_files;
 pub use ports::Ports;
 pub use program::Program;
 pub use relay::Relay;
 pub use s3::S3;
 pub use scripted::{ScriptedSource, Seen, Step};
-pub use server::{CLUSTERS, Server, Testbed, install_tools};
+pub use server::{CLUSTERS, Server, Testbed, fetch, install_tools};
 pub use shared::{Shared, SharedKafka};
 pub use signed::{SignedFront, SigningKey};
+pub use tap::{Tap, Tapped};
 pub use tls::{Authority, Issued, TlsFront};
 pub use traffic::Traffic;

@@ -125,11 +125,7 @@ impl Server {
         if !has_jdk(name).await? {
             bail!("{name} needs a JDK that isn't here; see the messages above");
         }
-        let fetched =
-            Program::start_with(SCRIPT, ["fetch", name], &[], Stdio::null(), Stdio::inherit())?;
-        let status = { fetched }.wait().await?;
-        ensure!(status.success(), "cannot fetch {name}; see the messages above");
-
+        fetch(name).await?;
         let mut server = Self {
             program: Mutex::new(None),
             name: name.to_owned(),
@@ -291,6 +287,18 @@ impl Server {
         }
         String::from_utf8_lossy(&end).into_owned()
     }
+}
+
+/// Gets a server into the cache, for a start where nothing can be fetched.
+///
+/// # Errors
+/// When it can't be had.
+pub async fn fetch(name: &str) -> anyhow::Result<()> {
+    let mut script =
+        Program::start_with(SCRIPT, ["fetch", name], &[], Stdio::null(), Stdio::inherit())?;
+    let status = script.wait().await?;
+    ensure!(status.success(), "cannot fetch {name}; see the messages above");
+    Ok(())
 }
 
 /// Installs what the named sets of `servers.sh tools` lack.

@@ -2,7 +2,11 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
+pub mod framed;
+pub mod network;
 pub mod outage;
+pub mod slow;
+pub mod smuggled;
 
 use std::time::Duration;
 

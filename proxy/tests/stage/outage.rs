@@ -24,12 +24,12 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const CLIENTS: usize = 8;
 
 /// A broker, a source, the program between them, and clients that never stop writing.
-struct Production {
-    kafka: Kafka,
-    source: ScriptedSource,
+pub(super) struct Production {
+    pub(super) kafka: Kafka,
+    pub(super) source: ScriptedSource,
     folder: TempDir,
     journal: String,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     proxy: Child,
     stop: Arc<AtomicBool>,
     said: Arc<Mutex<Said>>,
@@ -44,7 +44,7 @@ struct Said {
 }
 
 impl Production {
-    async fn start() -> Production {
+    pub(super) async fn start() -> Production {
         let kafka = Testbed::kafka().await.unwrap();
         let source = ScriptedSource::answering(OK).await.unwrap();
         let folder = TempDir::new().unwrap();
@@ -70,7 +70,7 @@ impl Production {
     }
 
     /// Until every client has had another write or two acknowledged.
-    async fn goes_on(&self) {
+    pub(super) async fn goes_on(&self) {
         let so_far = || self.said.lock().acknowledged.len();
         let (enough, until) = (so_far() + 2 * CLIENTS, Instant::now() + Duration::from_secs(60));
         while so_far() < enough {
@@ -79,16 +79,19 @@ impl Production {
         }
     }
 
-    /// Ends all of it in order: what was acknowledged, and what the source received, is in the topic. What failed, for the
-    /// clients.
-    async fn finish(mut self) -> Vec<String> {
+    /// Ends all of it in order: the journal is whole, and what was acknowledged, and what the source received, is in it. What
+    /// failed, for the clients.
+    pub(super) async fn finish(mut self) -> Vec<String> {
         self.goes_on().await;
         self.stop.store(true, Ordering::Release);
         for client in self.clients {
             client.await.unwrap();
         }
         end(&mut self.proxy).await;
-        let captured = tokens(&Captured::read(&self.journal.parse().unwrap()).await);
+        let journal = self.journal.parse().unwrap();
+        let audit = capture_proxy::audit::audit(&journal, &[]).await.unwrap();
+        assert!(audit.whole, "{audit}");
+        let captured = tokens(&Captured::read(&journal).await);
         let said = std::mem::take(&mut *self.said.lock());
         let received: BTreeSet<String> = (0..self.source.connections())
             .flat_map(|connection| of_bytes(&self.source.received(connection)))

@@ -14,13 +14,17 @@ use telemetry::Shutdown;
 use testbed::{Server, Shared};
 use traffic_replayer::{Pace, RunError, Settings, Summary};
 
+use self::taps::Taps;
+
 pub mod awkward;
 pub mod crashes;
+pub mod curl;
 pub mod equal;
 pub mod faults;
 pub mod foreign;
 pub mod group;
 pub mod handmade;
+pub mod taps;
 pub mod wire;
 
 /// Every source that there is, oldest first.
@@ -68,23 +72,38 @@ impl Lab {
 
     /// Between a server of [`SOURCES`] or [`OPENSEARCH`] and an OpenSearch of [`TARGETS`].
     pub async fn between(name: &str, source: &str, target: &str) -> Arc<Self> {
-        Self::through(name, source, target, None).await
+        Self::through(name, source, target, None, None).await
     }
 
     /// With a journal that isn't a folder.
     pub async fn on(name: &str, journal: &str) -> Arc<Self> {
-        Self::through(name, "7.10", "3", Some(journal)).await
+        Self::through(name, "7.10", "3", Some(journal), None).await
     }
 
-    async fn through(name: &str, source: &str, target: &str, journal: Option<&str>) -> Arc<Self> {
+    /// With taps on both sides of the proxy.
+    pub async fn tapped(name: &str, source: &str, target: &str) -> (Arc<Self>, Taps) {
+        let taps = Taps::new().await;
+        (Self::through(name, source, target, None, Some(&taps)).await, taps)
+    }
+
+    async fn through(
+        name: &str,
+        source: &str,
+        target: &str,
+        journal: Option<&str>,
+        taps: Option<&Taps>,
+    ) -> Arc<Self> {
         let among = if source.starts_with("opensearch") { &OPENSEARCH[..] } else { &SOURCES[..] };
         let (source, target) = tokio::join!(server(among, source), server(&TARGETS, target));
+        if let Some(taps) = taps {
+            taps.behind.point_at(source.addr());
+        }
         let folder = tempfile::tempdir().unwrap();
         let of_folder = || format!("file://{}", folder.path().join("journal").display());
         let journal = journal.map_or_else(of_folder, str::to_owned);
         let flags = capture_proxy::Flags {
             listen: Some("127.0.0.1:0".into()),
-            source: Some(source.url()),
+            source: Some(taps.map_or_else(|| source.url(), |taps| taps.behind.url())),
             journal: Some(journal.clone()),
             threads: Some(1),
             ..capture_proxy::Flags::default()
@@ -93,7 +112,11 @@ impl Lab {
         let proxy = CaptureProxy::start(settings).await.unwrap();
         let connect = |url: String| Cluster::connect(cluster::Settings::new(url));
         let proxy_address = proxy.address;
-        let through_proxy = format!("http://{proxy_address}");
+        if let Some(taps) = taps {
+            taps.front.point_at(proxy_address);
+        }
+        let front = taps.map_or(proxy_address, |taps| taps.front.addr());
+        let through_proxy = format!("http://{front}");
         let shutdown = Shutdown::new();
         let stop = shutdown.clone();
         let ended = tokio::spawn(async move { proxy.run(stop).await.unwrap() });
