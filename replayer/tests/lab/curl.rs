@@ -29,7 +29,7 @@ const ORDERLY: &[&str] = &[
     "--tr-encoding URL/INDEX/_search",
     "--raw --tr-encoding -N URL/_cat/indices/INDEX",
     "-r 0-10 URL/INDEX/_doc/old",
-    "--ignore-content-length URL/INDEX/_doc/old",
+    "--ignore-content-length -H connection:close URL/INDEX/_doc/old",
     "--path-as-is URL/INDEX/./_doc/../_doc/old",
     "-G --data-urlencode q=a:\"b\u{20ac}\" URL/INDEX/_search",
     "--globoff URL/INDEX/_doc/[1]",
@@ -105,6 +105,7 @@ impl Curl {
         }
     }
 
+    /// Its exit code; `None` when it doesn't end.
     async fn run(&self, line: &str) -> Option<i32> {
         let file = |name: &str| self.folder.path().join(name).display().to_string();
         let stdin = line.split_once(' ').and_then(|(first, _)| first.strip_prefix('<'));
@@ -123,6 +124,6 @@ impl Curl {
         curl.env_remove("http_proxy").env_remove("all_proxy").env_remove("ALL_PROXY");
         curl.stdin(stdin).stderr(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let ended = tokio::time::timeout(Duration::from_secs(30), curl.status()).await;
-        ended.unwrap_or_else(|_| panic!("curl {line} does not end")).unwrap().code()
+        ended.ok()?.unwrap().code()
     }
 }
