@@ -19,6 +19,7 @@
 #   TESTBED_SECRET   S3: secret key; random when not set (DIR/secret has it)
 #   TESTBED_HEAP     heap of a server; 512m, Kafka 256m
 #   TESTBED_YML      more lines for the configuration file
+#   TESTBED_SCRAM    Kafka: a user a line, as StorageTool takes them: SCRAM-SHA-256=[name=NAME,password=PASSWORD]
 #   JAVA_HOMES       more JDK homes to look at, separated by blanks
 #
 # To add a server: a line in `describe` and its modules in `unpack` (unpack.sh), its flags in `flags`.
@@ -68,6 +69,7 @@ tools() {
     esac
     for pair in $wanted; do command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}"); done
   done
+  case " $* " in *" build "*) pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev) ;; esac
   case " $* " in *" servers "*)
     jdk 17 23 >/dev/null || missing+=(openjdk-17-jdk-headless)
     jdk 21 99 >/dev/null || missing+=(jdk-21) ;;
@@ -233,8 +235,10 @@ run() { # NAME DIR PORT: ends as the server's own process
   # shellcheck disable=SC2206 # lists of flags
   local common=("$home/bin/java" $FAST -Djava.io.tmpdir="$W/tmp" -Dfile.encoding=UTF-8 -Djava.awt.headless=true)
   if [ "$name" = kafka ]; then
+    local user users=()
+    while read -r user; do [ -z "$user" ] || users+=(--add-scram "$user"); done <<<"${TESTBED_SCRAM:-}"
     [ -e "$W/data/meta.properties" ] || "${as[@]}" "${common[@]}" -cp "$D/lib/*" kafka.tools.StorageTool \
-      format -t "$CLUSTER" -c "$W/config/server.properties"
+      format -t "$CLUSTER" -c "$W/config/server.properties" "${users[@]}"
     exec "${as[@]}" "${leash[@]}" "${common[@]}" -Xmx"${TESTBED_HEAP:-256m}" -cp "$D/lib/*" kafka.Kafka "$W/config/server.properties"
   fi
   case $name in es-8*)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cluster::{Names, Reach};
 use converge::Selection;
-use journal::JournalUrl;
+use journal::{JournalUrl, KafkaProperties};
 use serde_json::{Map, Value};
 use settings::{Secret, Size, Span};
 use snapshot::Location;
@@ -86,7 +86,7 @@ pub struct Migration {
     pub source: ClusterAt,
     pub target: ClusterAt,
     pub journal: JournalUrl,
-    pub kafka: Vec<(String, String)>,
+    pub kafka: KafkaProperties,
     /// Patterns of indices and data streams; none: all but system indices.
     pub indices: Vec<String>,
     pub capture: Capture,
@@ -135,12 +135,7 @@ impl Migration {
         if matches!(journal, JournalUrl::Export(_)) {
             return Err(wrong("journal", &"an export is only read; use file:// or kafka://"));
         }
-        let property = |text: &String| {
-            let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-            let pair = pair.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            pair.ok_or_else(|| wrong("kafka", &format!("`{text}`: use NAME=VALUE")))
-        };
-        let kafka = file.kafka.iter().map(property).collect::<Result<_, _>>()?;
+        let kafka = KafkaProperties::parse(&file.kafka).map_err(|error| wrong("kafka", &error))?;
         if file.indices.iter().any(|text| text.is_empty() || text.starts_with("regex:")) {
             return Err(wrong("indices", &"use names and patterns with `*`; `-pattern` takes out"));
         }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use crate::audit::{AuditFlags, audit};
 use crate::{Flags, RunError, Settings, run};
 use clap::{Parser, Subcommand};
+use journal::KafkaProperties;
 use settings::Exit;
 use telemetry::{LogFormat, Shutdown, on_signals, start_logs};
 
@@ -78,11 +79,18 @@ fn show_audit(flags: &AuditFlags) -> Exit {
             return Exit::Config;
         }
     };
+    let properties = match KafkaProperties::parse(&flags.kafka_properties) {
+        Ok(properties) => properties,
+        Err(error) => {
+            eprintln!("capture-proxy: {error}");
+            return Exit::Config;
+        }
+    };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    let audit = match runtime.block_on(audit(&url, &flags.kafka_properties)) {
+    let audit = match runtime.block_on(audit(&url, &properties)) {
         Ok(audit) => audit,
         Err(error) => {
             eprintln!("capture-proxy: {error}");

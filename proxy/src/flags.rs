@@ -91,7 +91,8 @@ pub struct Flags {
     /// Kafka: partitions of a topic that has to be made [default: 4].
     #[arg(long, value_name = "N")]
     pub kafka_partitions: Option<i32>,
-    /// Kafka: a property of librdkafka, as in compression.type=lz4. May be given several times.
+    /// Kafka: a property of librdkafka, as in compression.type=lz4; a secret as in sasl.password-file=PATH. May be given
+    /// several times.
     #[arg(long = "kafka-property", value_name = "NAME=VALUE")]
     pub kafka_properties: Vec<String>,
     /// Kafka: folder that records go to while it is slow or gone; what is there is drained when it is back

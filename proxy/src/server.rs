@@ -120,10 +120,13 @@ impl CaptureProxy {
     ///
     /// # Errors
     /// [`RunError`]: the journal or an address can't be had.
-    pub async fn start(settings: Settings) -> Result<CaptureProxy, RunError> {
+    pub async fn start(mut settings: Settings) -> Result<CaptureProxy, RunError> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
         let journal = open_journal(&settings).await?;
+        if let Some(journal) = &journal {
+            settings.read_size = fitting(settings.read_size, journal.largest_record());
+        }
         let address = settings.listen;
         let listening = |error| RunError::Listen { address, error };
         let (listener, address) = bind(address).map_err(listening)?;
@@ -284,6 +287,22 @@ impl Threads {
             let _ = thread.join();
         }
     }
+}
+
+/// What a record has besides what was read: its slab's room in front and behind, and some to spare.
+const AROUND_A_READ: usize = 512;
+
+/// The largest read whose record the journal takes.
+fn fitting(read_size: usize, largest_record: usize) -> usize {
+    let most = largest_record.saturating_sub(AROUND_A_READ);
+    if read_size > most {
+        tracing::warn!(
+            read_size,
+            most,
+            "the topic takes no record of a whole read: reads are made smaller; raise its max.message.bytes for larger ones"
+        );
+    }
+    read_size.min(most)
 }
 
 async fn open_journal(settings: &Settings) -> Result<Option<Appender>, RunError> {

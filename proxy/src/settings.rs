@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use codec::redact::Redaction;
-use journal::{AppendSettings, JournalUrl, SpillSettings};
+use journal::{AppendSettings, JournalUrl, KafkaProperties, SpillSettings};
 use settings::{Size, Span, layered};
 use thiserror::Error;
 
@@ -134,7 +134,8 @@ impl Settings {
                 queue_bytes: queue,
                 limit_bytes: flags.journal_limit.map_or(usual.limit_bytes, |Size(bytes)| bytes),
                 retention: flags.journal_retention.map(|Span(time)| time),
-                kafka_properties: properties(&flags.kafka_properties)?,
+                kafka_properties: KafkaProperties::parse(&flags.kafka_properties)
+                    .map_err(|error| wrong("kafka-properties", "***", &error))?,
                 spill,
                 partitions: flags.kafka_partitions.unwrap_or(usual.partitions).clamp(1, 10_000),
                 ..usual
@@ -322,15 +323,6 @@ fn spill(
     Ok(Some(SpillSettings { folder, limit_bytes: limit as u64, after: time(after, 1) }))
 }
 
-fn properties(texts: &[String]) -> Result<Vec<(String, String)>, SettingsError> {
-    let pair = |text: &String| {
-        let (name, value) =
-            text.split_once('=').ok_or_else(|| wrong("kafka-property", text, &"use name=value"))?;
-        Ok((name.trim().to_owned(), value.trim().to_owned()))
-    };
-    texts.iter().map(pair).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,6 +358,9 @@ mod tests {
         let key = error(Flags { tls_key: Some("/k".into()), ..flags() });
         assert_eq!(key, "`tls-certificate` is not set; a key needs its certificate");
         assert!(error(Flags { journal: Some("/tmp".into()), ..flags() }).contains("file:///"));
+        let property = vec!["sasl.password:hunter2".into()];
+        let property = error(Flags { kafka_properties: property, ..flags() });
+        assert!(property.contains("NAME=VALUE") && !property.contains("hunter2"), "{property}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use flate2::{Compression, write::GzEncoder};
 use journal::{JournalUrl, Reader, StartFrom};
 use settings::{BadSettings, refuse};
 
-use crate::settings::{from, property};
+use crate::settings::{from, properties};
 
 /// The group that reads; it commits nothing.
 const GROUP: &str = "export";
@@ -28,7 +28,7 @@ pub struct ExportFlags {
     #[arg(long, value_name = "WHERE")]
     pub from: Option<String>,
     /// Kafka client property, NAME=VALUE; may be given again
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, visible_alias = "kafka-property", value_name = "NAME=VALUE")]
     pub kafka: Vec<String>,
     /// File to write; what there is of that name is replaced when all is written
     pub file: PathBuf,
@@ -73,7 +73,7 @@ pub async fn export(flags: &ExportFlags) -> Result<Exported, ExportError> {
     let journal: JournalUrl =
         flags.journal.parse().map_err(|error| refuse("journal", &flags.journal, error))?;
     let start = flags.from.as_deref().map_or(Ok(StartFrom::Beginning), from)?;
-    let kafka: Vec<_> = flags.kafka.iter().map(|text| property(text)).collect::<Result<_, _>>()?;
+    let kafka = properties(&flags.kafka)?;
     let mut reader = Reader::open(&journal, GROUP, start, &kafka).await?;
     let ends = reader.ends().await?;
     let fail = |source| ExportError::Write { file: flags.file.clone(), source };

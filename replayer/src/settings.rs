@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser, ValueEnum};
 use cluster::{SourceReach, TargetReach};
-use journal::{JournalUrl, StartFrom};
+use journal::{JournalUrl, KafkaProperties, StartFrom};
 use serde::{Deserialize, Serialize};
 use settings::{Size, Span, layered, refuse};
 use transform::TypeMapping;
@@ -137,8 +137,8 @@ pub struct Flags {
     /// Age at which a new tuple file begins
     #[arg(long, value_name = "TIME")]
     pub tuple_file_age: Option<Span>,
-    /// Kafka client property, NAME=VALUE; may be given again
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// Kafka client property, NAME=VALUE, or NAME-file=PATH for a secret; may be given again
+    #[arg(long, visible_alias = "kafka-property", value_name = "NAME=VALUE")]
     pub kafka: Vec<String>,
     /// Filter of log lines, such as info or traffic_replayer=debug
     #[arg(long, value_name = "FILTER")]
@@ -186,7 +186,7 @@ pub enum Pace {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub journal: JournalUrl,
-    pub kafka: Vec<(String, String)>,
+    pub kafka: KafkaProperties,
     pub group: String,
     pub from: StartFrom,
     /// Nanoseconds since 1970; exchanges answered later are not replayed.
@@ -230,7 +230,7 @@ impl Settings {
     pub fn new(journal: JournalUrl, target: impl Into<String>, tuples: impl Into<PathBuf>) -> Self {
         Self {
             journal,
-            kafka: Vec::new(),
+            kafka: KafkaProperties::default(),
             group: "godwit".into(),
             from: StartFrom::Group,
             until: None,
@@ -322,7 +322,7 @@ impl Settings {
         settings.pace = pace(flags.speedup, flags.rate)?;
         settings.from = flags.from.as_deref().map_or(Ok(StartFrom::Group), from)?;
         settings.until = flags.until.as_deref().map(|text| time("until", text)).transpose()?;
-        settings.kafka = flags.kafka.iter().map(|text| property(text)).collect::<Result<_, _>>()?;
+        settings.kafka = properties(&flags.kafka)?;
         settings.exit_at_end = flags.exit_at_end;
         settings.forget_lost = flags.forget_lost;
         settings.share = flags.share.unwrap_or(settings.share);
@@ -399,11 +399,9 @@ pub(crate) fn time(flag: &'static str, text: &str) -> Result<u64, BadSettings> {
     u64::try_from(time.as_nanosecond()).map_err(|_| refuse(flag, text, "lies before 1970"))
 }
 
-pub(crate) fn property(text: &str) -> Result<(String, String), BadSettings> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(refuse("kafka", text, "expected NAME=VALUE")),
-    }
+pub(crate) fn properties(texts: &[String]) -> Result<KafkaProperties, BadSettings> {
+    // What is no property may be a secret.
+    KafkaProperties::parse(texts).map_err(|error| refuse("kafka", "***", error))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Kafka: a [`Server`] that can be asked for topics, by two requests of Kafka's own protocol
 //! (<https://kafka.apache.org/protocol>: Metadata version 5, CreateTopics version 4).
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::time::Duration;
@@ -51,7 +52,7 @@ impl Kafka {
         let code = answer.i16()?;
         ensure!(code == 0 || code == ALREADY_THERE, "topic {name} was refused: error {code}");
         let ready = async {
-            while partitions_with_leader(self.addr(), name).await? != partitions {
+            while self.leaders(name).await?.len() != usize::try_from(partitions)? {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             anyhow::Ok(())
@@ -59,6 +60,16 @@ impl Kafka {
         tokio::time::timeout(Duration::from_secs(30), ready)
             .await
             .with_context(|| format!("topic {name} has no leaders after 30 s"))?
+    }
+}
+
+impl Kafka {
+    /// By partition: the broker that leads it. Partitions without a leader are left out.
+    ///
+    /// # Errors
+    /// When the broker doesn't answer.
+    pub async fn leaders(&self, topic: &str) -> anyhow::Result<BTreeMap<i32, i32>> {
+        leaders(self.addr(), topic).await
     }
 }
 
@@ -78,7 +89,7 @@ pub(crate) async fn is_ready(addr: SocketAddr, cluster: &str) -> Option<()> {
     (brokers > 0 && answer.string().ok()? == cluster).then_some(())
 }
 
-async fn partitions_with_leader(addr: SocketAddr, topic: &str) -> anyhow::Result<i32> {
+async fn leaders(addr: SocketAddr, topic: &str) -> anyhow::Result<BTreeMap<i32, i32>> {
     let mut body = Vec::from(1_i32.to_be_bytes());
     put_string(&mut body, topic)?;
     body.push(0); // make none
@@ -89,18 +100,20 @@ async fn partitions_with_leader(addr: SocketAddr, topic: &str) -> anyhow::Result
     answer.skip(4 + 4 + 2)?; // controller, number of topics, error
     answer.string()?;
     answer.skip(1)?; // internal
-    let mut with_leader = 0;
+    let mut leaders = BTreeMap::new();
     for _ in 0..answer.i32()? {
         let error = answer.i16()?;
-        answer.skip(4)?;
+        let partition = answer.i32()?;
         let leader = answer.i32()?;
         for _ in 0..3 {
             let nodes = usize::try_from(answer.i32()?)?;
             answer.skip(nodes.saturating_mul(4))?; // replicas, in sync, offline
         }
-        with_leader += i32::from(error == 0 && leader >= 0);
+        if error == 0 && leader >= 0 {
+            leaders.insert(partition, leader);
+        }
     }
-    Ok(with_leader)
+    Ok(leaders)
 }
 
 fn skip_to_cluster(answer: &mut Reader<'_>) -> anyhow::Result<i32> {

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod ambiguous;
+mod brokers;
 mod client;
 mod folder;
 mod gate;
@@ -36,6 +37,7 @@ mod program;
 mod relay;
 mod s3;
 mod scripted;
+mod secured;
 mod server;
 mod shared;
 mod signed;
@@ -44,6 +46,7 @@ mod tls;
 mod traffic;
 
 pub use ambiguous::Ambiguous;
+pub use brokers::Brokers;
 pub use client::Client;
 pub use folder::Folder;
 pub use gate::Gate;
@@ -56,6 +59,7 @@ pub use program::Program;
 pub use relay::Relay;
 pub use s3::S3;
 pub use scripted::{ScriptedSource, Seen, Step};
+pub use secured::{Door, SecuredKafka};
 pub use server::{CLUSTERS, Server, Testbed, fetch, install_tools};
 pub use shared::{Shared, SharedKafka};
 pub use signed::{SignedFront, SigningKey};

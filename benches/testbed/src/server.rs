@@ -10,11 +10,13 @@ use anyhow::{Context, bail, ensure};
 use parking_lot::Mutex;
 use rand::Rng;
 
+use crate::brokers::Brokers;
 use crate::folder::Folder;
 use crate::kafka::{self, Kafka};
 use crate::ports::Ports;
 use crate::program::Program;
 use crate::s3::{self, S3};
+use crate::secured::SecuredKafka;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/servers.sh");
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -93,6 +95,31 @@ impl Testbed {
         Ok(Kafka::over(Server::boot("kafka").await?))
     }
 
+    /// As [`Testbed::kafka`], with more lines of its configuration file.
+    ///
+    /// # Errors
+    /// As [`Testbed::elasticsearch`].
+    pub async fn kafka_configured(lines: &str) -> anyhow::Result<Kafka> {
+        let env = vec![("TESTBED_YML", lines.to_owned())];
+        Ok(Kafka::over(Server::boot_with("kafka", env).await?))
+    }
+
+    /// Kafka that lets nobody in without a password, a token or a certificate.
+    ///
+    /// # Errors
+    /// As [`Testbed::elasticsearch`].
+    pub async fn kafka_secured() -> anyhow::Result<SecuredKafka> {
+        SecuredKafka::boot().await
+    }
+
+    /// Kafka, three brokers.
+    ///
+    /// # Errors
+    /// As [`Testbed::elasticsearch`].
+    pub async fn kafka_brokers() -> anyhow::Result<Brokers> {
+        Brokers::boot().await
+    }
+
     /// An S3 server with one empty bucket.
     ///
     /// # Errors
@@ -122,6 +149,23 @@ impl Server {
     }
 
     async fn boot_with(name: &str, env: Vec<(&'static str, String)>) -> anyhow::Result<Self> {
+        Self::boot_on(Ports::take()?, name, env).await
+    }
+
+    pub(crate) async fn boot_on(
+        ports: Ports,
+        name: &str,
+        env: Vec<(&'static str, String)>,
+    ) -> anyhow::Result<Self> {
+        Self::boot_in(cluster_token(), ports, name, env).await
+    }
+
+    pub(crate) async fn boot_in(
+        cluster: String,
+        ports: Ports,
+        name: &str,
+        env: Vec<(&'static str, String)>,
+    ) -> anyhow::Result<Self> {
         if !has_jdk(name).await? {
             bail!("{name} needs a JDK that isn't here; see the messages above");
         }
@@ -130,9 +174,9 @@ impl Server {
             program: Mutex::new(None),
             name: name.to_owned(),
             version: String::new(),
-            cluster: cluster_token(),
+            cluster,
             env,
-            ports: Ports::take()?,
+            ports,
             folder: Folder::new()?,
         };
         server.start().await?;
@@ -332,7 +376,7 @@ async fn has_jdk(name: &str) -> anyhow::Result<bool> {
 }
 
 /// 22 characters that serve as a cluster's name and as a Kafka cluster id (base64 of 16 bytes).
-fn cluster_token() -> String {
+pub(crate) fn cluster_token() -> String {
     let mut random = rand::rng();
     let letters = (0..21).map(|_| char::from(random.sample(rand::distr::Alphanumeric)));
     letters.chain(['A']).collect()

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::file::{FileAppender, Named};
-use crate::kafka::KafkaAppender;
+use crate::file::{self, FileAppender, Named};
+use crate::kafka::{KafkaAppender, KafkaProperties};
 use crate::spill::{SpillSettings, SpillState, SpillingAppender};
 use crate::{JournalUrl, Watermark};
 
@@ -26,7 +26,7 @@ pub struct AppendSettings {
     /// File journals: segments whose last record is older are deleted; `None` keeps all.
     pub retention: Option<Duration>,
     /// Kafka: any property of librdkafka; wins over ours.
-    pub kafka_properties: Vec<(String, String)>,
+    pub kafka_properties: KafkaProperties,
     /// Kafka: partitions of a topic that has to be created.
     pub partitions: i32,
     /// Kafka: where records go while it is slow or gone.
@@ -41,7 +41,7 @@ impl Default for AppendSettings {
             segment_bytes: 64 << 20,
             limit_bytes: 16 << 30,
             retention: None,
-            kafka_properties: Vec::new(),
+            kafka_properties: KafkaProperties::default(),
             partitions: 4,
             spill: None,
         }
@@ -197,6 +197,15 @@ impl Appender {
             Kind::File(_) => 1,
             Kind::Kafka(kafka) => kafka.partitions(),
             Kind::Spilling(spilling) => spilling.partitions(),
+        }
+    }
+
+    /// The longest record that is taken.
+    pub fn largest_record(&self) -> usize {
+        match &self.0 {
+            Kind::File(_) => file::LARGEST_RECORD,
+            Kind::Kafka(kafka) => kafka.largest_record(),
+            Kind::Spilling(spilling) => spilling.largest_record(),
         }
     }
 

@@ -29,3 +29,6 @@ mod tests;
 
 pub(crate) use append::{FileAppender, Named};
 pub(crate) use reader::FileReader;
+
+/// Whatever its name.
+pub(crate) const LARGEST_RECORD: usize = format::MAX_BODY - u16::MAX as usize;

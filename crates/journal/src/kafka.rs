@@ -2,12 +2,18 @@
 //!
 //! The producer is idempotent, waits for all replicas and never gives a record up by itself
 //! (`message.timeout.ms=0`): what Godwit does when Kafka is slow or gone is Godwit's decision.
-//! Records are handed over without a copy; see [`produce`].
+//! Records are handed over without a copy; see [`produce`]. Whoever talks to brokers is told the same ([`access`]).
 
+mod access;
 mod append;
 mod moves;
+mod msk;
 mod produce;
+mod properties;
 mod reader;
+mod token;
+mod topic;
 
-pub(crate) use append::{KafkaAppender, MAX_RECORD};
+pub(crate) use append::KafkaAppender;
+pub use properties::{KafkaProperties, WrongProperty};
 pub(crate) use reader::KafkaReader;

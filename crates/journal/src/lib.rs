@@ -26,6 +26,7 @@ mod watermark;
 mod whole_file;
 
 pub use append::{AppendError, AppendSettings, Appender, Lane, Urgency};
+pub use kafka::{KafkaProperties, WrongProperty};
 pub use ledger::OffsetLedger;
 pub use read::{BadRecord, Ends, Entry, ReadError, Reader, StartFrom, Taken};
 pub use spill::{SpillSettings, SpillState};

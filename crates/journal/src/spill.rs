@@ -37,7 +37,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::file::{FileAppender, FileReader, Named};
-use crate::kafka::{KafkaAppender, MAX_RECORD};
+use crate::kafka::KafkaAppender;
 use crate::{AppendError, AppendSettings, Lane, StartFrom, Urgency};
 
 /// Where a spill is, and when it is used.
@@ -179,8 +179,9 @@ impl SpillingAppender {
                 appended
             }
             Route::Switching => Err(AppendError::Full(record)),
-            Route::Spill if record.len() > MAX_RECORD => {
-                Err(AppendError::TooLarge { length: record.len(), most: MAX_RECORD })
+            Route::Spill if record.len() > shared.kafka.largest_record() => {
+                let (length, most) = (record.len(), shared.kafka.largest_record());
+                Err(AppendError::TooLarge { length, most })
             }
             Route::Spill => {
                 shared.spill.append(lane, number, record, urgency).map_err(
@@ -197,6 +198,10 @@ impl SpillingAppender {
 
     pub(crate) fn partitions(&self) -> i32 {
         self.shared.kafka.partitions()
+    }
+
+    pub(crate) fn largest_record(&self) -> usize {
+        self.shared.kafka.largest_record()
     }
 
     pub(crate) fn waiting_bytes(&self) -> usize {

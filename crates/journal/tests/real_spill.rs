@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use conformance::PATIENCE;
+use conformance::{PATIENCE, last_numbers as numbers};
 use journal::*;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -72,18 +72,6 @@ async fn drained(appender: &Appender) {
         assert!(Instant::now() < until, "{:?}", appender.spill());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// The last number of each connection in the topic, read by the rule for readers: what is there twice is dropped, a jump
-/// is a fault.
-async fn numbers(url: &JournalUrl) -> BTreeMap<String, u64> {
-    let mut last = BTreeMap::new();
-    for (_, id, number) in conformance::read_all(url, "check", StartFrom::Beginning).await {
-        let last = last.entry(id.clone()).or_insert(0);
-        assert!(number <= *last + 1, "{id}: {number} after {last}");
-        *last = number.max(*last);
-    }
-    last
 }
 
 #[tokio::test(flavor = "multi_thread")]

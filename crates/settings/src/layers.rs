@@ -42,7 +42,13 @@ pub fn layered<T: Serialize + DeserializeOwned>(
     for (name, value) in environment {
         let Some(key) = name.strip_prefix(&prefix) else { continue };
         let key = key.replace('_', "-").to_ascii_lowercase();
-        let layer = Map::from_iter([(key, plain(value))]);
+        let layer = |value: Value| Map::from_iter([(key.clone(), value)]);
+        // A list has an item a line; what isn't taken as one may still be a single value.
+        let list = layer(value.lines().map(str::trim).filter(|line| !line.is_empty()).collect());
+        let layer = match check::<T>(&name, &list, known) {
+            Ok(()) => list,
+            Err(_) => layer(plain(value)),
+        };
         check::<T>(&name, &layer, known)?;
         merged.extend(layer);
     }
@@ -92,7 +98,7 @@ fn wrong(place: &str, error: &serde_json::Error) -> SettingsError {
     SettingsError::Value { place: place.into(), reason: error.to_string() }
 }
 
-/// A variable's text as the kind of value it looks like; lists are comma-separated by their fields.
+/// A variable's text as the kind of value it looks like.
 fn plain(text: String) -> Value {
     match text.as_str() {
         "true" => Value::Bool(true),
@@ -138,9 +144,10 @@ mod tests {
         listen: Option<String>,
         spill_limit: Option<Size>,
         threads: Option<usize>,
+        properties: Vec<String>,
     }
 
-    const KNOWN: [&str; 3] = ["listen", "spill-limit", "threads"];
+    const KNOWN: [&str; 4] = ["listen", "spill-limit", "threads", "properties"];
 
     fn merge(file: &str, env: &[(&str, &str)], flags: &Some3) -> Result<Some3, SettingsError> {
         let folder = tempfile::TempDir::new().unwrap();
@@ -161,8 +168,16 @@ mod tests {
             listen: Some("a:1".into()),
             spill_limit: Some(Size(2 << 30)),
             threads: Some(3),
+            properties: vec![],
         };
         assert_eq!(merged, expected);
+    }
+
+    #[test]
+    fn a_list_in_a_variable_has_an_item_a_line() {
+        let env = [("GODWIT_CAPTURE_PROXY__PROPERTIES", "a=1,2\n  b=true\n")];
+        let merged = merge("properties: [x]\n", &env, &Some3::default()).unwrap();
+        assert_eq!(merged.properties, ["a=1,2", "b=true"]);
     }
 
     #[test]

@@ -15,16 +15,11 @@ pub struct AuditFlags {
     #[arg(long, value_name = "URL")]
     pub journal: String,
     /// Kafka: a property of librdkafka, as in security.protocol=SSL. May be given several times.
-    #[arg(long = "kafka-property", value_name = "NAME=VALUE", value_parser = property)]
-    pub kafka_properties: Vec<(String, String)>,
+    #[arg(long = "kafka-property", value_name = "NAME=VALUE")]
+    pub kafka_properties: Vec<String>,
     /// JSON in place of text.
     #[arg(long)]
     pub json: bool,
-}
-
-fn property(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("use name=value")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// Audits a journal from its beginning to its end as it is now.

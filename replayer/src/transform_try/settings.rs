@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser};
-use journal::{JournalUrl, StartFrom};
+use journal::{JournalUrl, KafkaProperties, StartFrom};
 use serde::{Deserialize, Serialize};
 use settings::{BadSettings, Size, layered, refuse};
 
-use crate::settings::{Mutations, Output, TransformFlags, TransformSettings, from, property, time};
+use crate::settings::{
+    Mutations, Output, TransformFlags, TransformSettings, from, properties, time,
+};
 
 /// The settings of the replayer, as far as they matter here; its file and its environment will do.
 #[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
@@ -44,7 +46,7 @@ pub struct TryFlags {
     #[arg(long, value_name = "N")]
     pub reorder_window: Option<u64>,
     /// Kafka client property, NAME=VALUE; may be given again
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, visible_alias = "kafka-property", value_name = "NAME=VALUE")]
     pub kafka: Vec<String>,
     /// YAML file with any settings of the replayer
     #[arg(long, value_name = "FILE")]
@@ -59,7 +61,7 @@ pub struct TryFlags {
 #[derive(Clone, Debug)]
 pub struct TrySettings {
     pub journal: JournalUrl,
-    pub kafka: Vec<(String, String)>,
+    pub kafka: KafkaProperties,
     pub transforms: TransformSettings,
     pub mutations: Mutations,
     pub from: StartFrom,
@@ -101,7 +103,7 @@ impl TryFlags {
         let body_limit = flags.body_limit.map_or(512 << 20, |Size(bytes)| bytes);
         Ok(TrySettings {
             journal: journal.parse().map_err(|error| refuse("journal", &journal, error))?,
-            kafka: flags.kafka.iter().map(|text| property(text)).collect::<Result<_, _>>()?,
+            kafka: properties(&flags.kafka)?,
             transforms: flags.transforms.check()?,
             mutations: flags.mutations.unwrap_or_default(),
             // A group's place means nothing here.

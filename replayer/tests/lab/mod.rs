@@ -311,7 +311,7 @@ impl Lab {
         let mut settings = self.settings();
         (settings.exit_at_end, settings.share) = (false, true);
         settings.member_timeout = Duration::from_secs(5);
-        settings.kafka = vec![("session.timeout.ms".into(), "6000".into())];
+        settings.kafka = vec![("session.timeout.ms".into(), "6000".into())].into();
         settings.tuples = settings.tuples.join(format!("{:x}", rand::random::<u32>()));
         Box::pin(traffic_replayer::run(settings, shutdown.clone())).await
     }

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::sync::Notify;
 
+use super::access::Access;
 use super::produce::{Message, Producer, Reports, SendError};
+use super::token::Tokens;
+use super::topic::{self, Limits};
 use crate::{AppendError, AppendSettings, Lane, Urgency};
 
 /// Gathered records, and bytes of them, that are handed over without waiting longer. The bytes fit
@@ -25,23 +24,31 @@ const GATHER_BYTES: usize = 256 << 10;
 /// Records up to this length are copied into their batch by librdkafka: a reference costs it a part
 /// of its own in every checksum and every call to the kernel. Larger ones are never copied.
 const COPIED: usize = 2600;
-/// Brokers take messages of 1 MiB with their frame, unless told otherwise.
-pub(crate) const MAX_RECORD: usize = 1_000_000;
 /// How long brokers have to answer before a journal is called unreachable.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The same where a spill can take their place: clients wait for it at the proxy's start.
 const SHORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The writing end of a Kafka journal.
-#[derive(Debug)]
 pub(crate) struct KafkaAppender {
     url: String,
     topic: String,
+    access: Access,
     config: ClientConfig,
     partitions: i32,
+    limits: Limits,
     most: usize,
     core: Arc<Core>,
     poller: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for KafkaAppender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let KafkaAppender { url, access, partitions, core, .. } = self;
+        let mut shown = f.debug_struct("KafkaAppender");
+        shown.field("url", url).field("access", access).field("partitions", partitions);
+        shown.field("core", core).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -104,12 +111,15 @@ impl Core {
     }
 
     /// The poller thread: hands over what has gathered for long enough, serves delivery reports, and
-    /// wakes who waits for them.
-    fn poll(&self, linger: Duration) {
+    /// wakes who waits for them; and shows brokers new tokens.
+    fn poll(&self, linger: Duration, mut tokens: Option<Tokens>) {
         let idle = linger * 10;
         let mut patience = idle;
         while !self.closed.load(Ordering::Acquire) {
             let producer = Arc::clone(&self.gathered.lock().producer);
+            if let Some(token) = tokens.as_mut().and_then(Tokens::newer) {
+                producer.show(&token);
+            }
             producer.poll(patience);
             drop(producer);
             let mut gathered = self.gathered.lock();
@@ -146,39 +156,45 @@ impl KafkaAppender {
         settings: &AppendSettings,
         known: Option<i32>,
     ) -> Result<(Arc<KafkaAppender>, Option<String>), String> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", brokers)
-            .set("client.id", "godwit-capture-proxy")
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("message.timeout.ms", "0")
-            .set("message.copy.max.bytes", COPIED.to_string())
-            .set("linger.ms", "0")
-            // One request in flight: what comes while it is on its way goes together in the next.
-            // So a lone record waits for nobody, and a thousand share a few requests.
-            .set("max.in.flight.requests.per.connection", "1")
-            .set("queue.buffering.max.messages", "1000000")
-            .set("queue.buffering.max.kbytes", (settings.queue_bytes / 1024 + 1).to_string())
-            .set("socket.nagle.disable", "true")
-            // A broker that is back is found again within half a second.
-            .set("reconnect.backoff.ms", "50")
-            .set("reconnect.backoff.max.ms", "500")
-            .set("log_level", "3");
-        for (name, value) in &settings.kafka_properties {
-            config.set(name, value);
-        }
+        let access = Access::new(brokers, &settings.kafka_properties)?;
+        let queue = (settings.queue_bytes / 1024 + 1).to_string();
         let patience = known.map_or(PATIENCE, |_| SHORT_PATIENCE);
-        let ensured = ensure_topic(&config, topic, settings.partitions, patience);
-        let (partitions, away) = match (ensured, known) {
-            (Ok(partitions), _) => (partitions, None),
-            (Err(error), Some(known)) => (known, Some(error)),
+        let ensured = topic::ensure(&access, topic, settings.partitions, patience);
+        let (partitions, limits, away) = match (ensured, known) {
+            (Ok(there), _) => (there.partitions, topic::limits(&access, topic, there)?, None),
+            (Err(error), Some(known)) => (known, Limits::unknown(&access), Some(error)),
             (Err(error), None) => return Err(error),
         };
+        let ours = [
+            ("client.id", "godwit-capture-proxy".to_owned()),
+            ("enable.idempotence", "true".into()),
+            ("acks", "all".into()),
+            ("message.timeout.ms", "0".into()),
+            ("message.copy.max.bytes", COPIED.to_string()),
+            ("linger.ms", "0".into()),
+            // One request in flight: what comes while it is on its way goes together in the next.
+            // So a lone record waits for nobody, and a thousand share a few requests.
+            ("max.in.flight.requests.per.connection", "1".into()),
+            ("queue.buffering.max.messages", "1000000".into()),
+            ("queue.buffering.max.kbytes", queue),
+            ("socket.nagle.disable", "true".into()),
+            // A broker that is back is found again within half a second.
+            ("reconnect.backoff.ms", "50".into()),
+            ("reconnect.backoff.max.ms", "500".into()),
+            ("log_level", "3".into()),
+        ];
+        let mut config = access.config(&ours);
+        // What an operator gave is in it, as far as the topic takes it.
+        config.set("message.max.bytes", limits.batch.to_string());
         let reports = Arc::new(Reports::new(partitions, settings.spill.is_some()));
         let core = Arc::new(Core {
             gathered: Mutex::new(Gathered {
-                producer: Arc::new(Producer::new(&config, topic, Arc::clone(&reports))?),
+                producer: Arc::new(Producer::new(
+                    &config,
+                    topic,
+                    Arc::clone(&reports),
+                    access.tokens(),
+                )?),
                 messages: VecDeque::new(),
                 bytes: 0,
                 since: None,
@@ -190,14 +206,16 @@ impl KafkaAppender {
             closed: AtomicBool::new(false),
         });
         let poller = std::thread::Builder::new().name("journal".into()).spawn({
-            let (core, linger) = (core.clone(), settings.linger);
-            move || core.poll(linger)
+            let (core, linger, tokens) = (core.clone(), settings.linger, access.tokens().cloned());
+            move || core.poll(linger, tokens)
         });
         let appender = KafkaAppender {
             url: format!("kafka://{brokers}/{topic}"),
             topic: topic.to_owned(),
+            access,
             config,
             partitions,
+            limits,
             most: settings.queue_bytes,
             core,
             poller: Mutex::new(Some(poller.map_err(|error| error.to_string())?)),
@@ -220,8 +238,8 @@ impl KafkaAppender {
             let (url, reason) = (self.url.clone(), "it is closed".into());
             return Err(AppendError::Failed { url, reason });
         }
-        if record.len() > MAX_RECORD {
-            return Err(AppendError::TooLarge { length: record.len(), most: MAX_RECORD });
+        if record.len() > self.limits.record {
+            return Err(AppendError::TooLarge { length: record.len(), most: self.limits.record });
         }
         let waiting = &self.core.reports.waiting_bytes;
         let before = waiting.load(Ordering::Relaxed);
@@ -271,7 +289,8 @@ impl KafkaAppender {
     /// the same. Blocks.
     pub(crate) fn take_back(&self) -> Result<Vec<Message>, String> {
         let core = &self.core;
-        let anew = Producer::new(&self.config, &self.topic, Arc::clone(&core.reports))?;
+        let (reports, tokens) = (Arc::clone(&core.reports), self.access.tokens());
+        let anew = Producer::new(&self.config, &self.topic, reports, tokens)?;
         let mut gathered = core.gathered.lock();
         let old = std::mem::replace(&mut gathered.producer, Arc::new(anew));
         let mut taken: Vec<Message> = gathered.messages.drain(..).collect();
@@ -297,9 +316,14 @@ impl KafkaAppender {
         gathered.taken_by_partition.iter().copied().zip(settled).collect()
     }
 
-    /// Makes the topic if it isn't there (any more).
-    pub(crate) fn ensure_topic(&self) -> Result<i32, String> {
-        ensure_topic(&self.config, &self.topic, self.partitions, SHORT_PATIENCE)
+    /// The longest record that the topic takes.
+    pub(crate) fn largest_record(&self) -> usize {
+        self.limits.record
+    }
+
+    /// Makes the topic, or what it lacks, if it isn't there (any more).
+    pub(crate) fn ensure_topic(&self) -> Result<(), String> {
+        topic::restore(&self.access, &self.topic, self.partitions, SHORT_PATIENCE)
     }
 
     pub(crate) fn lost(&self) -> usize {
@@ -317,55 +341,4 @@ impl Drop for KafkaAppender {
     fn drop(&mut self) {
         self.close(Duration::ZERO);
     }
-}
-
-/// Makes the topic when it is not there; returns how many partitions it has.
-fn ensure_topic(
-    config: &ClientConfig,
-    topic: &str,
-    partitions: i32,
-    patience: Duration,
-) -> Result<i32, String> {
-    let mut config = config.clone();
-    config.remove("enable.idempotence");
-    let probe: BaseProducer = config.create().map_err(|error| error.to_string())?;
-    if let Some(there) = count_partitions(&probe, topic, patience)? {
-        return Ok(there);
-    }
-    let admin: AdminClient<DefaultClientContext> =
-        config.create().map_err(|error| error.to_string())?;
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
-    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
-    let made = futures::executor::block_on(admin.create_topics([&new], &options));
-    for answer in made.map_err(|error| error.to_string())? {
-        match answer {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => return Err(format!("topic {name} could not be made: {code}")),
-        }
-    }
-    // The topic's leaders are elected a moment after it was made.
-    let until = std::time::Instant::now() + PATIENCE;
-    while std::time::Instant::now() < until {
-        if let Some(there) = count_partitions(&probe, topic, patience)? {
-            return Ok(there);
-        }
-        probe.poll(Duration::from_millis(50));
-    }
-    Err(format!("topic {topic} was made but has no leader after {PATIENCE:?}"))
-}
-
-/// Partitions of `topic` when all of them have a leader; `None` when it isn't there.
-fn count_partitions(
-    probe: &BaseProducer,
-    topic: &str,
-    patience: Duration,
-) -> Result<Option<i32>, String> {
-    let metadata = probe.client().fetch_metadata(None, patience).map_err(|error| {
-        format!("no broker answered within {patience:?}: {error}; is the address right?")
-    })?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    let led = found.filter(|found| {
-        found.error().is_none() && found.partitions().iter().all(|part| part.leader() >= 0)
-    });
-    Ok(led.map(|found| found.partitions().len() as i32).filter(|count| *count > 0))
 }

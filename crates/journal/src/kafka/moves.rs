@@ -7,12 +7,15 @@
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::Notify;
+
+use super::access::Voice;
 
 /// Partitions that came or went.
 #[derive(Debug)]
@@ -23,8 +26,9 @@ pub(super) enum Move {
 }
 
 /// What librdkafka calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Moves {
+    pub(super) voice: Voice,
     waiting: Mutex<Waiting>,
     pub(super) came: Notify,
 }
@@ -37,6 +41,10 @@ struct Waiting {
 }
 
 impl Moves {
+    pub(super) fn new(voice: Voice) -> Moves {
+        Moves { voice, waiting: Mutex::default(), came: Notify::new() }
+    }
+
     pub(super) fn next(&self) -> Option<Move> {
         self.waiting.lock().moves.pop_front()
     }
@@ -90,7 +98,24 @@ impl Moves {
     }
 }
 
-impl ClientContext for Moves {}
+impl ClientContext for Moves {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = Voice::ENABLE_REFRESH_OAUTH_TOKEN;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.voice.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.voice.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.voice.generate_oauth_token(config)
+    }
+}
 
 impl ConsumerContext for Moves {
     fn rebalance(

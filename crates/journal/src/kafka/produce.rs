@@ -19,8 +19,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rdkafka::bindings as sys;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::ClientConfig;
 
+use super::access::{PRINCIPAL, told};
+use super::token::{Token, Tokens};
 use crate::Lane;
 
 /// How long the reports of what is taken back may take, in milliseconds. They are there at once: it waits for nobody.
@@ -136,8 +139,9 @@ impl Producer {
         config: &ClientConfig,
         topic: &str,
         reports: Arc<Reports>,
+        tokens: Option<&Tokens>,
     ) -> Result<Producer, String> {
-        let native = config.create_native_config().map_err(|error| error.to_string())?;
+        let native = config.create_native_config().map_err(|error| told(&error))?;
         let topic = CString::new(topic).map_err(|error| error.to_string())?;
         let mut message = [0; 512];
         // SAFETY: `native` is a live configuration; rd_kafka_new takes ownership of a duplicate of
@@ -158,7 +162,20 @@ impl Producer {
                 sys::rd_kafka_destroy(client);
                 return Err("the topic's handle could not be made".into());
             }
-            Ok(Producer { client, topic, reports })
+            let producer = Producer { client, topic, reports };
+            // Where there is none yet, one follows.
+            if let Some(Ok(token)) = tokens.map(Tokens::now) {
+                producer.show(&token);
+            }
+            Ok(producer)
+        }
+    }
+
+    /// Gives brokers this token from now on.
+    pub(super) fn show(&self, token: &Token) {
+        // SAFETY: `client` is live.
+        if let Err(error) = unsafe { set_token(self.client, token) } {
+            tracing::warn!(error, "librdkafka does not take the token");
         }
     }
 
@@ -247,6 +264,45 @@ impl Drop for Producer {
             sys::rd_kafka_destroy(self.client);
         }
     }
+}
+
+/// Gives the brokers of another client a first token: it would ask for one from within a poll, which some never do.
+pub(super) fn show<C: ClientContext>(
+    client: &Client<C>,
+    tokens: Option<&Tokens>,
+) -> Result<(), String> {
+    let Some(tokens) = tokens else { return Ok(()) };
+    let token = tokens.now()?;
+    // SAFETY: the client is borrowed, so it is live.
+    unsafe { set_token(client.native_ptr(), &token) }
+}
+
+/// # Safety
+/// `client` is live.
+unsafe fn set_token(client: *mut sys::rd_kafka_t, token: &Token) -> Result<(), String> {
+    let until = token.until_milliseconds();
+    let text = CString::new(token.text.as_str()).map_err(|error| error.to_string())?;
+    let principal = CString::new(PRINCIPAL).map_err(|error| error.to_string())?;
+    let mut message = [0; 512];
+    // SAFETY: the strings live as long as the call, which copies them; there are no extensions.
+    let code = unsafe {
+        sys::rd_kafka_oauthbearer_set_token(
+            client,
+            text.as_ptr(),
+            until,
+            principal.as_ptr(),
+            ptr::null_mut(),
+            0,
+            message.as_mut_ptr(),
+            message.len(),
+        )
+    };
+    if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return Ok(());
+    }
+    // SAFETY: librdkafka has written a C string into it.
+    let reason = unsafe { CStr::from_ptr(message.as_ptr()) };
+    Err(reason.to_string_lossy().into_owned())
 }
 
 /// A record and where it goes. On its way it is parked in a box that librdkafka has the address of.

@@ -1,18 +1,21 @@
 //! Reading a topic: every partition, in order of each.
 
+mod begin;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::JoinHandle;
 
-use super::moves::{Move, Moves};
+use self::begin::{Begun, Places, Refusal, StreamConsumer, at, begin, begin_at};
+use super::access::{Access, told};
+use super::moves::Move;
 use crate::read::{self, entry};
 use crate::{BadRecord, Ends, Entry, ReadError, StartFrom, Taken};
 
@@ -36,13 +39,8 @@ pub(crate) struct KafkaReader {
     flows: bool,
 }
 
-type StreamConsumer = rdkafka::consumer::StreamConsumer<Moves>;
-
 /// Finds out where partitions begin.
 type Finding = JoinHandle<Result<Places, ReadError>>;
-
-/// Where partitions begin, and what should have come before.
-type Places = (BTreeMap<i32, u64>, Vec<Entry>);
 
 impl std::fmt::Debug for KafkaReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -81,27 +79,35 @@ impl KafkaReader {
         properties: &[(String, String)],
     ) -> Result<KafkaReader, ReadError> {
         let url = format!("kafka://{brokers}/{topic}");
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", brokers)
-            .set("client.id", "godwit-reader")
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest")
-            .set("fetch.wait.max.ms", "50")
-            .set("queued.max.messages.kbytes", "65536")
-            .set("session.timeout.ms", SESSION.as_millis().to_string())
-            .set("heartbeat.interval.ms", (SESSION / 5).as_millis().to_string())
-            .set("log_level", "3");
-        for (name, value) in properties {
-            config.set(name, value);
-        }
+        let ours = [
+            ("client.id", "godwit-reader".to_owned()),
+            ("group.id", group.to_owned()),
+            ("enable.auto.commit", "false".into()),
+            ("auto.offset.reset", "earliest".into()),
+            ("fetch.wait.max.ms", "50".into()),
+            ("queued.max.messages.kbytes", "65536".into()),
+            ("session.timeout.ms", SESSION.as_millis().to_string()),
+            ("heartbeat.interval.ms", (SESSION / 5).as_millis().to_string()),
+            ("log_level", "3".into()),
+        ];
+        let (brokers, properties) = (brokers.to_owned(), properties.to_vec());
+        // Secrets are read, a token is fetched, and it is found out whether brokers take them.
+        let reached = blocking(url.clone(), move || {
+            let access = Access::new(&brokers, &properties);
+            Ok(access.and_then(|access| {
+                access.probe()?.metadata(PATIENCE)?;
+                Ok(access)
+            }))
+        });
+        let access = reached.await?.map_err(|reason| ReadError { url: url.clone(), reason })?;
+        let mut config = access.config(&ours);
         // What moves is assigned bit by bit; no other way would do.
         config.set("partition.assignment.strategy", "cooperative-sticky");
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let (config, topic) = (config.clone(), topic.to_owned());
-            let begun = blocking(url.clone(), move || Ok(begin(&config, topic, start))).await?;
+            let (access, config, topic) = (access.clone(), config.clone(), topic.to_owned());
+            let begun = move || Ok(begin(&access, &config, topic, start));
+            let begun = blocking(url.clone(), begun).await?;
             match begun {
                 Ok(Begun { consumer, topic, positions, deleted, count }) => {
                     let (consumer, gaining) = (Arc::new(consumer), None);
@@ -121,6 +127,7 @@ impl KafkaReader {
                         format!("there is no topic {topic}; has capture-proxy been started?");
                     return Err(ReadError { url, reason });
                 }
+                Err(Refusal::Token(reason)) => return Err(ReadError { url, reason }),
                 Err(Refusal::Kafka(error)) if is_settling(&error) => {
                     if tokio::time::Instant::now() > until {
                         return Err(failed(&url, &error));
@@ -263,10 +270,19 @@ impl KafkaReader {
                 }
                 Ok(message) => break message,
                 // librdkafka looks for its brokers by itself; there is nothing to do but wait.
-                Err(error) if is_passing(&error) => {
+                Err(error) if is_passing(&error) || self.is_about_a_token(&error) => {
                     tracing::warn!(%error, url = self.url, "no broker can be read from; waiting");
                 }
-                Err(error) => return Err(self.failed(&error)),
+                Err(error) => {
+                    let refusal = self.consumer.context().voice.refusal();
+                    let failed = self.failed(&error);
+                    return Err(match refusal {
+                        Some(why) => {
+                            ReadError { reason: format!("{}: {why}", failed.reason), ..failed }
+                        }
+                        None => failed,
+                    });
+                }
             }
         };
         let (partition, offset) = (message.partition(), message.offset().max(0) as u64);
@@ -279,6 +295,12 @@ impl KafkaReader {
         // The consumer's buffer is its own: this is the one copy on the way in.
         let key = Bytes::copy_from_slice(message.key().unwrap_or_default());
         Ok(Some(entry(partition, offset, offset + 1, key, Bytes::copy_from_slice(value))))
+    }
+
+    /// It is renewed by itself.
+    fn is_about_a_token(&self, error: &KafkaError) -> bool {
+        let is_refused = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication);
+        is_refused && self.consumer.context().voice.has_tokens()
     }
 
     pub(crate) async fn ends(&self) -> Result<Ends, ReadError> {
@@ -330,19 +352,7 @@ impl Drop for KafkaReader {
 }
 
 fn failed(url: &str, error: &KafkaError) -> ReadError {
-    ReadError { url: url.to_owned(), reason: error.to_string() }
-}
-
-/// Why reading can't begin.
-enum Refusal {
-    Kafka(KafkaError),
-    NoTopic(String),
-}
-
-impl From<KafkaError> for Refusal {
-    fn from(error: KafkaError) -> Refusal {
-        Refusal::Kafka(error)
-    }
+    ReadError { url: url.to_owned(), reason: told(error) }
 }
 
 /// Whether it ends by itself when the brokers are back.
@@ -373,86 +383,6 @@ fn is_settling(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::CoordinatorLoadInProgress
         )
     )
-}
-
-/// A consumer that reads.
-struct Begun {
-    consumer: StreamConsumer,
-    topic: String,
-    positions: BTreeMap<i32, u64>,
-    deleted: Vec<Entry>,
-    count: usize,
-}
-
-/// Assigns every partition of the topic, each at where it has to begin; or asks for a share of them.
-fn begin(config: &ClientConfig, topic: String, start: Option<StartFrom>) -> Result<Begun, Refusal> {
-    let consumer: StreamConsumer = config.create_with_context(Moves::default())?;
-    let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE)?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    let count = found.map_or(0, |found| found.partitions().len());
-    if count == 0 {
-        return Err(Refusal::NoTopic(topic));
-    }
-    let Some(start) = start else {
-        consumer.subscribe(&[&topic])?;
-        let (positions, deleted) = Places::default();
-        return Ok(Begun { consumer, topic, positions, deleted, count });
-    };
-    let all: Vec<i32> = (0..count as i32).collect();
-    let (positions, deleted) = begin_at(&consumer, &topic, &all, start)?;
-    consumer.assign(&at(&topic, &positions)?)?;
-    Ok(Begun { consumer, topic, positions, deleted, count })
-}
-
-fn at(topic: &str, positions: &BTreeMap<i32, u64>) -> Result<TopicPartitionList, KafkaError> {
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in positions {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*offset as i64))?;
-    }
-    Ok(list)
-}
-
-/// Where each of these partitions has to begin.
-fn begin_at(
-    consumer: &StreamConsumer,
-    topic: &str,
-    partitions: &[i32],
-    start: StartFrom,
-) -> Result<Places, KafkaError> {
-    let mut wanted = TopicPartitionList::new();
-    for partition in partitions {
-        wanted.add_partition(topic, *partition);
-    }
-    let chosen = match start {
-        StartFrom::Group => consumer.committed_offsets(wanted, PATIENCE)?,
-        StartFrom::Beginning => wanted,
-        StartFrom::Offset(offset) => {
-            wanted.set_all_offsets(Offset::Offset(offset as i64))?;
-            wanted
-        }
-        StartFrom::Time(at) => {
-            let milliseconds = Offset::Offset((at / 1_000_000) as i64);
-            wanted.set_all_offsets(milliseconds)?;
-            consumer.offsets_for_times(wanted, PATIENCE)?
-        }
-    };
-    let (mut positions, mut deleted) = Places::default();
-    for element in chosen.elements() {
-        let partition = element.partition();
-        let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
-        let offset = match element.offset() {
-            Offset::Offset(offset) => {
-                if (0..low).contains(&offset) {
-                    deleted.push(read::deleted(partition, offset as u64, low as u64, 0));
-                }
-                offset.clamp(low, high)
-            }
-            Offset::End => high,
-            _ => low,
-        };
-        positions.insert(partition, offset as u64);
-    }
-    Ok((positions, deleted))
 }
 
 /// Runs a call that waits for a broker away from the tasks.

@@ -122,7 +122,7 @@ async fn deliver(shared: &Shared, batch: &[Entry]) -> bool {
         // A producer that has met what it can't go on from takes nothing ever again; a topic that was deleted is made
         // again. What was sent is still in the spill.
         let anew = shared.kafka.take_back().map(drop);
-        if let Err(error) = anew.and_then(|()| shared.kafka.ensure_topic().map(drop)) {
+        if let Err(error) = anew.and_then(|()| shared.kafka.ensure_topic()) {
             tracing::warn!(error, "Kafka or the topic can't be had");
         }
     }

@@ -42,6 +42,18 @@ pub async fn read_all(url: &JournalUrl, group: &str, start: StartFrom) -> Vec<(i
     found
 }
 
+/// The last number of each connection in a topic, read by the rule for readers: what is there twice is dropped, a jump
+/// is a fault.
+pub async fn last_numbers(url: &JournalUrl) -> BTreeMap<String, u64> {
+    let mut last = BTreeMap::new();
+    for (_, id, number) in read_all(url, "check", StartFrom::Beginning).await {
+        let last = last.entry(id.clone()).or_insert(0);
+        assert!(number <= *last + 1, "{id}: {number} after {last}");
+        *last = number.max(*last);
+    }
+    last
+}
+
 /// Everything that was said to be durable is read back, each connection in one partition, in order.
 pub async fn what_is_durable_is_read_in_order(url: &JournalUrl) {
     let appender = open(url).await;
