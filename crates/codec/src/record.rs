@@ -12,8 +12,8 @@
 //! A0 06 format version | A8 06 number         (ours: fields 100 and 101, the number as 64 bits)
 //! ```
 //!
-//! Field 102 holds a [`Heartbeat`]; a record that has it has no observations. Readers skip fields
-//! that they don't know, so theirs and ours read each other's records.
+//! Field 102 holds a [`Heartbeat`]; a record that has it has no observations. Field 103, of a connection's first record, is
+//! the client's address. Readers skip fields that they don't know, so theirs and ours read each other's records.
 
 mod decode;
 mod encode;
@@ -23,7 +23,7 @@ mod wire;
 mod tests;
 
 pub use decode::{RecordError, decode};
-pub use encode::{Envelope, Framing, Tail, close, connect, exception, heartbeat};
+pub use encode::{Envelope, Framing, Tail, close, connect, connect_from, exception, heartbeat};
 
 use bytes::Bytes;
 
@@ -65,6 +65,8 @@ pub struct Record {
     pub format: u64,
     pub observations: Vec<Observation>,
     pub heartbeat: Option<Heartbeat>,
+    /// Field 103, as in 192.0.2.7:51234; empty on all but a connection's first record.
+    pub client: String,
 }
 
 /// Something that happened on a connection, and when.

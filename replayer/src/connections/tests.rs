@@ -15,6 +15,7 @@ fn record(number: u64, kinds: Vec<Kind>, last: bool) -> Record {
         format: 1,
         observations,
         heartbeat: None,
+        client: String::new(),
     }
 }
 

@@ -32,6 +32,7 @@ pub fn decode(bytes: &Bytes) -> Result<Record, RecordError> {
         format: 0,
         observations: Vec::new(),
         heartbeat: None,
+        client: String::new(),
     };
     let mut number = None;
     while !rest.is_empty() {
@@ -57,6 +58,7 @@ pub fn decode(bytes: &Bytes) -> Result<Record, RecordError> {
             (102, Value::Bytes(body)) => {
                 record.heartbeat = Some(beat(body).ok_or_else(|| malformed("a heartbeat"))?);
             }
+            (103, Value::Bytes(address)) => record.client = text(&address),
             (1..=7, _) => return Err(malformed("a field of another type")),
             _ => {}
         }

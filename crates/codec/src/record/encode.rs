@@ -99,6 +99,13 @@ pub fn connect(envelope: &Envelope, at: Nanos, number: u64) -> Framing {
     out
 }
 
+/// The same, with the client's address as text (field 103): the socket's, or the one that a trusted balancer names.
+pub fn connect_from(envelope: &Envelope, at: Nanos, from: &str, number: u64) -> Framing {
+    let mut out = connect(envelope, at, number);
+    put_bytes(&mut out, 103, from.as_bytes());
+    out
+}
+
 /// The last record of a connection. `cut` says that it ended inside a request.
 pub fn close(envelope: &Envelope, prior: u64, cut: bool, at: Nanos, number: u64) -> Framing {
     let mut out = envelope.bare(prior, cut, at, 11, &[]);

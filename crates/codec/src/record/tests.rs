@@ -63,6 +63,16 @@ fn record(prefix: &[u8], data: &[u8], suffix: &[u8]) -> Bytes {
 }
 
 #[test]
+fn the_first_record_of_a_connection_may_say_whose_it_is() {
+    let envelope = Envelope::new("c", "n");
+    let read = |bytes: &[u8]| decode(&Bytes::copy_from_slice(bytes)).unwrap();
+    let record = read(&connect_from(&envelope, 7, "[2001:db8::1]:51234", 1));
+    assert_eq!((record.client.as_str(), record.number), ("[2001:db8::1]:51234", 1));
+    assert_eq!(record.observations, [Observation { at: 7, kind: Kind::Connect }]);
+    assert_eq!(read(&connect(&envelope, 7, 1)).client, "");
+}
+
+#[test]
 fn another_reader_of_the_public_format_sees_what_was_written() {
     let envelope = Envelope::new("0123456789abcdef-1f", "0123456789abcdef");
     let at = 1_700_000_000_000_000_007;
