@@ -69,6 +69,20 @@ impl Admin {
         served.await.map(Some).map_err(|source| AdminError { address, source })
     }
 
+    /// Serves on a socket that listens already, until dropped.
+    ///
+    /// # Errors
+    /// The socket is none that listens.
+    pub fn on(
+        listener: std::net::TcpListener,
+        registry: Registry,
+        ready: Readiness,
+        own: Router,
+    ) -> std::io::Result<Admin> {
+        listener.set_nonblocking(true)?;
+        Self::serve(TcpListener::from_std(listener)?, registry, ready, own)
+    }
+
     /// Serves on `listener` until dropped.
     ///
     /// # Errors
