@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use tokio::{
     io::{AsyncWriteExt, copy, copy_bidirectional, sink},
@@ -59,6 +59,17 @@ impl Authority {
     pub fn server(&self, names: &[&str]) -> anyhow::Result<Issued> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         self.issue(CertificateParams::new(names)?, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// As [`Authority::server`], valid no more.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn expired_server(&self, names: &[&str]) -> anyhow::Result<Issued> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names)?;
+        params.not_after = date_time_ymd(2020, 1, 1);
+        self.issue(params, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// A client's.
