@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 
 use crate::audit::{AuditFlags, audit};
-use crate::{Flags, RunError, Settings, run};
+use crate::upgrade::{Inherited, Program};
+use crate::{CaptureProxy, Flags, RunError, Settings};
 use clap::{Parser, Subcommand};
 use journal::KafkaProperties;
 use settings::Exit;
 use telemetry::{LogFormat, Shutdown, on_signals, start_logs};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(name = "capture-proxy", version, args_conflicts_with_subcommands = true)]
@@ -51,7 +53,11 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let outcome = runtime.block_on(async {
         let shutdown = Shutdown::new();
         on_signals(&shutdown).map_err(RunError::Signals)?;
-        run(settings, shutdown).await
+        let upgrades = signal(SignalKind::quit()).map_err(RunError::Signals)?;
+        let program = Program::running().map_err(RunError::Upgrade)?;
+        let inherited = Inherited::take().map_err(RunError::Upgrade)?;
+        let proxy = CaptureProxy::start_with(settings, inherited).await?;
+        proxy.run_upgradable(shutdown, &program, upgrades).await
     });
     match outcome {
         Ok(()) => Exit::Done,

@@ -1,6 +1,7 @@
 //! What the two ways of one client's connection know of each other.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::Settings;
+use crate::accept;
 use crate::metrics::Metrics;
 use crate::recording::Recording;
 use crate::tape::Tape;
@@ -38,6 +40,9 @@ pub(crate) struct Connection<'a> {
     pub tape: &'a Tape,
     pub budget: &'a Arc<Budget>,
     recording: &'a Recording,
+    from: Option<SocketAddr>,
+    /// Who sent the last request, where a trusted balancer says so in each.
+    sender: Mutex<Option<IpAddr>>,
     outstanding: Mutex<VecDeque<Outstanding>>,
     opaque: Mutex<Option<Reason>>,
     draining: watch::Receiver<bool>,
@@ -48,6 +53,10 @@ pub(crate) struct Connection<'a> {
     may_switch: AtomicBool,
     /// Whether a part of a head is kept back.
     half_head: AtomicBool,
+    /// Whether something is on its way to the client.
+    sending: AtomicBool,
+    /// Whether the client has been told that the answer at hand is the last.
+    last: AtomicBool,
 }
 
 impl<'a> Connection<'a> {
@@ -57,6 +66,7 @@ impl<'a> Connection<'a> {
         tape: &'a Tape,
         budget: &'a Arc<Budget>,
         recording: &'a Recording,
+        from: Option<SocketAddr>,
     ) -> Connection<'a> {
         Connection {
             settings,
@@ -64,6 +74,8 @@ impl<'a> Connection<'a> {
             tape,
             budget,
             recording,
+            from,
+            sender: Mutex::default(),
             outstanding: Mutex::default(),
             opaque: Mutex::new(None),
             draining: recording.over(),
@@ -71,6 +83,8 @@ impl<'a> Connection<'a> {
             answering: AtomicBool::new(false),
             may_switch: AtomicBool::new(false),
             half_head: AtomicBool::new(false),
+            sending: AtomicBool::new(false),
+            last: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +97,19 @@ impl<'a> Connection<'a> {
         };
         counters[usize::from(writes)].inc();
         true
+    }
+
+    /// A request with this head has come.
+    pub(crate) fn came(&self, head: &[u8]) {
+        let entry = &self.settings.entry;
+        if !entry.trusted.is_empty() {
+            *self.sender.lock() = accept::sender(entry, self.from, head);
+        }
+    }
+
+    /// Who the last request is from, as far as is known and believed.
+    pub(crate) fn sender(&self) -> Option<IpAddr> {
+        self.sender.lock().or(self.from.map(|from| from.ip()))
     }
 
     /// A request has begun.
@@ -188,18 +215,61 @@ impl<'a> Connection<'a> {
         self.draining.has_changed().unwrap_or(true)
     }
 
-    /// Resolves when the proxy drains and nothing is in progress here.
+    /// Something goes to the client, or has gone.
+    pub(crate) fn sends(&self, in_progress: bool) {
+        self.sending.store(in_progress, Ordering::Relaxed);
+        if !in_progress && self.is_draining() {
+            self.answered.notify_one();
+        }
+    }
+
+    /// Whether the answer that begins may say that it is the connection's last: the proxy drains, and no other request has
+    /// come, nor the beginning of one.
+    pub(crate) fn ends_with_this_answer(&self) -> bool {
+        let ends = self.is_draining() && {
+            let outstanding = self.outstanding.lock();
+            outstanding.len() == 1 && outstanding.front().is_some_and(|request| request.ended)
+        };
+        ends && !self.half_head.load(Ordering::Relaxed)
+    }
+
+    /// The client has been told so.
+    pub(crate) fn told_last(&self) {
+        self.last.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client has been told: what it sends after that is not a request any more.
+    pub(crate) fn is_last(&self) -> bool {
+        self.last.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when the proxy drains and nothing is in progress here; a client that could not be told is given a moment to
+    /// send what it is about to send.
     pub(crate) async fn drained(&self) {
         let mut draining = self.draining.clone();
         if draining.wait_for(|draining| *draining).await.is_err() {
             return std::future::pending().await;
         }
         loop {
-            let idle = self.outstanding.lock().is_empty();
-            if idle && !self.half_head.load(Ordering::Relaxed) {
+            if !self.is_idle() {
+                self.answered.notified().await;
+                continue;
+            }
+            if self.is_last() {
                 return;
             }
-            self.answered.notified().await;
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.drain_idle) => if self.is_idle() {
+                    return;
+                },
+                () = self.answered.notified() => {}
+            }
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.outstanding.lock().is_empty()
+            && !self.sending.load(Ordering::Relaxed)
+            && (self.is_last() || !self.half_head.load(Ordering::Relaxed))
     }
 }

@@ -126,15 +126,54 @@ pub struct Flags {
     /// How long open exchanges may take after that [default: 30s].
     #[arg(long, value_name = "DURATION")]
     pub drain: Option<Span>,
+    /// While it drains, answers say `connection: close`; a connection without a request is closed after so long [default: 1s].
+    #[arg(long, value_name = "DURATION")]
+    pub drain_idle: Option<Span>,
+    /// On SIGQUIT the program is started anew and takes over: how long it has for that [default: 30s].
+    #[arg(long, value_name = "DURATION")]
+    pub upgrade_timeout: Option<Span>,
     /// Threads that serve connections [default: one a core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// Certificate chain (PEM) for TLS on the listener; needs --tls-key.
     #[arg(long, value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
-    /// Private key (PEM) for TLS on the listener.
+    /// Private key (PEM) for TLS on the listener. Certificate, key and --tls-client-ca are read again when they change.
     #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// Authorities (PEM) whose certificates clients have to show.
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Whether clients have to: required (default), or optional.
+    #[arg(long, value_name = "WHAT")]
+    pub tls_client_auth: Option<String>,
+    /// Authorities (PEM) of the source's certificate [default: those that this host trusts].
+    #[arg(long, value_name = "FILE")]
+    pub source_ca: Option<PathBuf>,
+    /// Certificate chain (PEM) that the proxy shows the source; needs --source-key.
+    #[arg(long, value_name = "FILE")]
+    pub source_certificate: Option<PathBuf>,
+    /// Private key (PEM) of --source-certificate.
+    #[arg(long, value_name = "FILE")]
+    pub source_key: Option<PathBuf>,
+    /// Name in the source's certificate [default: the host of --source, a name or an address].
+    #[arg(long, value_name = "NAME")]
+    pub source_server_name: Option<String>,
+    /// A header field that the source gets with every request, instead of the client's. May be given several times.
+    #[arg(long = "set-header", value_name = "NAME=VALUE")]
+    pub set_headers: Vec<String>,
+    /// Take any certificate of the source: whoever is in between reads and changes everything.
+    #[arg(long)]
+    pub danger_accept_invalid_certs: bool,
+    /// Addresses of balancers, whose word for a client's address is taken, as in 10.0.0.0/8,fd00::/8 [default: none].
+    #[arg(long, value_name = "RANGES")]
+    pub trusted_proxies: Option<String>,
+    /// PROXY protocol, 1 or 2, in front of connections of --trusted-proxies: off (default), optional or required.
+    #[arg(long, value_name = "WHAT")]
+    pub proxy_protocol: Option<String>,
+    /// How long a client may take for its PROXY header and TLS handshake [default: 10s].
+    #[arg(long, value_name = "DURATION")]
+    pub handshake_timeout: Option<Span>,
     /// Address of /livez, /readyz and /metrics [default: none].
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
@@ -149,7 +188,7 @@ pub struct Flags {
 
 impl Flags {
     /// The names that a file or the environment may use.
-    pub const KEYS: [&str; 39] = [
+    pub const KEYS: [&str; 52] = [
         "listen",
         "source",
         "journal",
@@ -184,9 +223,22 @@ impl Flags {
         "answer-patience",
         "drain-delay",
         "drain",
+        "drain-idle",
+        "upgrade-timeout",
         "threads",
         "tls-certificate",
         "tls-key",
+        "tls-client-ca",
+        "tls-client-auth",
+        "source-ca",
+        "source-certificate",
+        "source-key",
+        "source-server-name",
+        "set-headers",
+        "danger-accept-invalid-certs",
+        "trusted-proxies",
+        "proxy-protocol",
+        "handshake-timeout",
         "admin",
         "log-level",
     ];

@@ -4,19 +4,25 @@
 //! An accepted connection gets one connection to the source ([`serve`]), and two pumps that run in
 //! one task: [`requests`] and [`responses`], which know of each other what [`connection`] holds. Each read becomes one or more records
 //! ([`tape`]); of a request that may change something no byte goes on before its record is durable.
-//! Bytes are framed to know where requests begin and end, never changed.
+//! Bytes are framed to know where requests begin and end, and not changed, but for what an operator asks to add
+//! ([`last_answer`]).
 
 #![forbid(unsafe_code)]
 
+mod accept;
+mod addresses;
 pub mod audit;
+mod certificates;
 mod command;
 mod connection;
 mod flags;
 mod heartbeat;
+mod last_answer;
 mod left_out;
 mod metrics;
 mod opaque_search;
 mod pass;
+mod proxy_header;
 mod recording;
 mod refusal;
 mod requests;
@@ -24,13 +30,24 @@ mod responses;
 mod roster;
 mod serve;
 mod server;
+mod set_header;
 mod settings;
 mod source;
 mod switch;
+mod systemd;
 mod tape;
+mod threads;
+mod tls;
 mod unfinished;
+mod upgrade;
+mod watched;
 
+pub use accept::{Entry, ProxyProtocol};
+pub use addresses::Trusted;
 pub use command::command;
 pub use flags::Flags;
 pub use server::{CaptureProxy, RunError, run};
+pub use set_header::{SetHeader, SetHeaderError};
 pub use settings::{Durability, Hold, Settings, SettingsError, WhenFull};
+pub use tls::{ClientAuth, ListenerTls, SourceTls};
+pub use watched::FileError;

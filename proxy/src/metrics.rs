@@ -1,5 +1,11 @@
 //! What the proxy counts. Nothing is dropped without a counter with a reason.
 
+mod flow;
+mod tls;
+
+pub(crate) use flow::{Flow, Flows, Passage};
+pub(crate) use tls::TlsMetrics;
+
 use buffer::Budget;
 use codec::reads::Class;
 use journal::SpillState;
@@ -11,8 +17,10 @@ pub(crate) struct Metrics {
     pub connections: IntCounter,
     pub open: IntGauge,
     pub requests: Requests,
-    pub request_bytes: IntCounter,
-    pub response_bytes: IntCounter,
+    pub flows: Flows,
+    /// Connections that were closed before they were served.
+    pub not_served: IntCounterVec,
+    pub tls: TlsMetrics,
     pub records: IntCounter,
     pub copied: Copied,
     pub dropped: IntCounterVec,
@@ -133,10 +141,14 @@ impl Metrics {
             "requests passed on without a record",
             &["reason", "writes"],
         )?;
-        let bytes = labelled("bytes_total", "bytes passed on", &["direction"])?;
         Ok(Metrics {
-            request_bytes: bytes.with_label_values(&["request"]),
-            response_bytes: bytes.with_label_values(&["response"]),
+            flows: Flows::new(registry, name)?,
+            not_served: labelled(
+                "refused_connections_total",
+                "connections closed before anything of them reached the source",
+                &["reason"],
+            )?,
+            tls: TlsMetrics::new(registry, name)?,
             connections: counter("connections_total", "connections that clients made")?,
             open: gauge("open_connections", "connections of clients that are open")?,
             requests: Requests::of(&requests),

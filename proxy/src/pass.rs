@@ -12,6 +12,8 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::io::poll_read_buf;
 
+use crate::metrics::Flow;
+
 /// Smallest read: a usual request with its head.
 pub(crate) const LEAST_READ: usize = 8 << 10;
 /// Reads up to this length are recorded as a copy: in place, a record keeps a slab that is several
@@ -148,18 +150,29 @@ pub(crate) async fn send_both(
     to.flush().await
 }
 
+/// Writes one behind the other, together where the stream can.
+pub(crate) async fn send_parts(
+    to: &mut (impl AsyncWrite + Unpin),
+    [first, second, third]: [&[u8]; 3],
+) -> io::Result<()> {
+    to.write_all_buf(&mut first.chain(second).chain(third)).await?;
+    to.flush().await
+}
+
 /// Passes bytes on until the end, without looking at them; then ends the other side.
 pub(crate) async fn pass_all(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     most: usize,
     memory: Memory<'_>,
-    passed: &prometheus::IntCounter,
+    flow: &Flow,
 ) -> io::Result<()> {
     let mut size = ReadSize::between(LEAST_READ, most);
+    let mut passage = flow.passage();
     while let Some(slab) = read(from, &mut size, memory).await? {
+        passage.read(slab.len());
         send(to, slab.data()).await?;
-        passed.inc_by(slab.len() as u64);
+        passage.sent(slab.len());
         SHELF.with_borrow_mut(|shelf| shelf.put(slab));
     }
     to.shutdown().await

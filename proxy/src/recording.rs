@@ -4,7 +4,7 @@
 //! is over, recorded connections are closed after the exchange that they are in, so that their clients come back unrecorded.
 //! Switched off, connections stay as they are, and each request that begins is passed on unrecorded, with its answer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use codec::record::Nanos;
 use tokio::sync::watch;
@@ -14,6 +14,8 @@ use tokio::sync::watch;
 pub(crate) struct Recording {
     /// Of all connections; 1: each.
     share: f64,
+    ended: AtomicBool,
+    /// Connections that are recorded are to end.
     over: watch::Sender<bool>,
     /// Since when nothing is recorded; 0 while it is.
     off: AtomicU64,
@@ -21,21 +23,37 @@ pub(crate) struct Recording {
 
 impl Recording {
     pub(crate) fn of(share: f64) -> Recording {
-        Recording { share, over: watch::Sender::new(false), off: AtomicU64::new(0) }
+        Recording {
+            share,
+            ended: AtomicBool::new(false),
+            over: watch::Sender::new(false),
+            off: AtomicU64::new(0),
+        }
     }
 
     /// Whether a new connection is recorded.
     pub(crate) fn takes_one(&self) -> bool {
-        !*self.over.borrow() && (self.share >= 1.0 || rand::random::<f64>() < self.share)
+        !self.ended.load(Ordering::Acquire)
+            && (self.share >= 1.0 || rand::random::<f64>() < self.share)
     }
 
     /// Turns true, once, when connections are to be closed as soon as they can.
     pub(crate) fn over(&self) -> watch::Receiver<bool> {
-        self.over.subscribe()
+        let mut over = self.over.subscribe();
+        if *over.borrow() {
+            over.mark_changed();
+        }
+        over
     }
 
     /// Nothing more is recorded.
     pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.close_connections();
+    }
+
+    /// The proxy drains. What it has accepted, and what it accepts yet, is recorded to its end.
+    pub(crate) fn close_connections(&self) {
         self.over.send_replace(true);
     }
 
@@ -73,5 +91,12 @@ mod tests {
         assert!(!over.has_changed().unwrap());
         recording.end();
         assert!(!recording.takes_one() && over.has_changed().unwrap() && *over.borrow_and_update());
+    }
+
+    #[test]
+    fn a_connection_that_comes_while_the_proxy_drains_is_recorded_and_ends() {
+        let recording = Recording::of(1.0);
+        recording.close_connections();
+        assert!(recording.takes_one() && recording.over().has_changed().unwrap());
     }
 }

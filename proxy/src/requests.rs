@@ -18,9 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Sleep, sleep};
 
 use crate::connection::{Connection, Outstanding};
+use crate::metrics::Passage;
 use crate::opaque_search::OpaqueSearch;
 use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send_both};
 use crate::refusal::Refusal;
+use crate::set_header::Edits;
 use crate::tape::now;
 use crate::unfinished::Unfinished;
 use crate::{Durability, WhenFull};
@@ -44,16 +46,40 @@ struct Parcel {
     data: Passing,
     /// The record that has to be durable first; 0 when none has.
     after: u64,
+    /// When the request that ends in it was read; 0 when none does.
+    ended: Nanos,
+    /// How many bytes that were read it stands for.
+    length: usize,
 }
 
 impl Parcel {
     fn new(data: Passing, number: u64, urgency: Urgency) -> Parcel {
         let after = if urgency == Urgency::Held { number } else { 0 };
-        Parcel { front: Bytes::new(), data, after }
+        let length = data.bytes().len();
+        Parcel { front: Bytes::new(), data, after, ended: 0, length }
+    }
+
+    fn behind(self, front: Bytes) -> Parcel {
+        Parcel { length: self.length + front.len(), front, ..self }
     }
 
     fn len(&self) -> usize {
-        self.front.len() + self.data.bytes().len()
+        self.length
+    }
+
+    /// With the fields that the source gets instead; it begins at `at`.
+    fn edited(self, edits: &Edits, at: usize) -> Parcel {
+        let Some(reach) = edits.reach(at, self.length) else { return self };
+        let reach = reach.max(self.front.len());
+        let data = self.data.bytes();
+        let taken = reach - self.front.len();
+        let begins = [&self.front[..], &data[..taken]].concat();
+        let front = edits.apply(at, &begins).into();
+        let data = match &self.data {
+            Passing::Slab(_) => Bytes::copy_from_slice(&data[taken..]),
+            Passing::Shared(bytes) => bytes.slice(taken..),
+        };
+        Parcel { front, data: Passing::Shared(data), ..self }
     }
 }
 
@@ -81,6 +107,8 @@ struct RequestSide {
     /// Searches the body in progress.
     body: Option<BodySearch>,
     search: OpaqueSearch,
+    /// Of the read at hand.
+    edits: Edits,
 }
 
 /// A stretch of one read that becomes one record.
@@ -104,6 +132,7 @@ pub(crate) async fn forward(
     // Runs while a head is kept back: it pins memory that others may wait for.
     let mut late: Option<Pin<Box<Sleep>>> = None;
     let mut side = RequestSide::new(settings.head_limit);
+    let mut passage = connection.metrics.flows.requests.passage();
     // Made once: making it anew for each read would register and forget a waiter each time. And
     // asked once, as long as the proxy does not drain.
     let drained = connection.drained();
@@ -117,7 +146,9 @@ pub(crate) async fn forward(
         drained.as_mut().poll(context)
     });
     loop {
-        if let Some(ended) = release(connection, source, &mut window, &mut waiting).await {
+        if let Some(ended) =
+            release(connection, source, &mut window, &mut waiting, &mut passage).await
+        {
             return ended;
         }
         if window.is_empty() && closed {
@@ -131,13 +162,16 @@ pub(crate) async fn forward(
             connection.tape.drained(settings.journal_patience).await;
         }
         let after = window.front().map_or(0, |parcel| parcel.after);
-        let may_read = !closed && waiting < settings.window;
+        let may_read = !closed && waiting < settings.window && !connection.is_last();
         tokio::select! {
             biased;
             _ = connection.tape.lane().durable().reached(after), if after > 0 => {}
             slab = read(client, &mut size, memory), if may_read => match slab {
                 Ok(Some(slab)) => {
-                    connection.metrics.request_bytes.inc_by(slab.len() as u64);
+                    passage.read(slab.len());
+                    if connection.is_last() {
+                        continue;
+                    }
                     side.take(slab, connection, |parcel| {
                         waiting += parcel.len();
                         window.push_back(parcel);
@@ -178,6 +212,7 @@ async fn release(
     source: &mut (impl AsyncWrite + Unpin),
     window: &mut VecDeque<Parcel>,
     waiting: &mut usize,
+    passage: &mut Passage<'_>,
 ) -> Option<Ended> {
     let durable = connection.tape.lane().durable();
     while let Some(parcel) = window.front() {
@@ -190,9 +225,13 @@ async fn release(
             Some(Err(_)) => connection.metrics.uncaptured.inc_by(parcel.len() as u64),
         }
         *waiting -= parcel.len();
+        if parcel.ended > 0 {
+            connection.metrics.flows.requests.goes_on(parcel.ended, parcel.after > 0);
+        }
         if let Err(error) = send_both(source, &parcel.front, parcel.data.bytes()).await {
             return Some(Ended::Failed(error));
         }
+        passage.sent(parcel.len());
         if let Some(parcel) = window.pop_front() {
             parcel.data.passed();
         }
@@ -210,6 +249,7 @@ impl RequestSide {
             unfinished: Unfinished::new(Direction::Read),
             body: None,
             search: OpaqueSearch::default(),
+            edits: Edits::default(),
         }
     }
 
@@ -224,6 +264,16 @@ impl RequestSide {
         let before = self.unfinished.len();
         let mut secrets = Secrets::new();
         let (stretches, rest) = self.frame(slab.data(), before, at, connection, &mut secrets);
+        let mut edits = std::mem::take(&mut self.edits);
+        let mut at_byte = 0;
+        let mut out = |parcel: Parcel| {
+            if edits.is_empty() {
+                return out(parcel);
+            }
+            let begins = at_byte;
+            at_byte += parcel.len();
+            out(parcel.edited(&edits, begins));
+        };
         let tape = connection.tape;
         if self.unfinished.is_empty()
             && let [Stretch { to, end, kind }] = stretches[..]
@@ -234,16 +284,17 @@ impl RequestSide {
             }
             let urgency = urgency(kind, connection);
             let direction = Direction::Read;
+            let ended = end.map_or(0, |end| end.at);
             if slab.len() <= SMALL {
                 let number = tape.copy(slab.data(), &secrets, direction, at, end, urgency);
-                return out(Parcel::new(Passing::Slab(slab), number, urgency));
+                return out(Parcel { ended, ..Parcel::new(Passing::Slab(slab), number, urgency) });
             }
             // The record is made in place, secrets covered; what is sent on begins with a copy.
             let secret = secrets.iter().map(|secret| secret.range.end).max().unwrap_or_default();
             let front = Bytes::copy_from_slice(&slab.data()[..secret]);
             let (data, number) = tape.seal(slab, &secrets, direction, at, end, urgency);
             let data = Passing::Shared(data.slice(secret..));
-            return out(Parcel { front, ..Parcel::new(data, number, urgency) });
+            return out(Parcel { ended, ..Parcel::new(data, number, urgency).behind(front) });
         }
         let data = slab.into_data();
         if let Some(first) = stretches.first() {
@@ -267,9 +318,13 @@ impl RequestSide {
                     tape.copy(&piece, &covered, Direction::Read, at, end, urgency)
                 }
             };
-            out(Parcel::new(Passing::Shared(piece), number, urgency));
+            let ended = end.map_or(0, |end| end.at);
+            out(Parcel { ended, ..Parcel::new(Passing::Shared(piece), number, urgency) });
             start = to;
         }
+        // Of a head whose bytes are kept back still, the changes are too.
+        edits.advance(at_byte);
+        self.edits = edits;
         if rest {
             connection.keep_half_head(true);
             self.unfinished.keep_back(data.slice(start..), at, tape);
@@ -311,6 +366,11 @@ impl RequestSide {
                     if redaction.looks_into(head.may_hold_secrets) {
                         let from = (before + position).saturating_sub(head.bytes.len());
                         secrets.extend(behind(redaction.in_head(head.bytes), from));
+                    }
+                    let set = &connection.settings.set_headers;
+                    if !set.is_empty() {
+                        let start = (before + position).saturating_sub(head.bytes.len());
+                        self.edits.add(set, head.bytes, start, head.first_line_len);
                     }
                     self.kind = kind(&head);
                     if connection.leaves_out(&head, self.kind == Kind::Write) {
@@ -380,6 +440,7 @@ impl RequestSide {
 /// Notes a request whose head is complete.
 fn begin(head: &RequestHead<'_>, kind: Kind, at: Nanos, connection: &Connection<'_>) {
     let held = !matches!(kind, Kind::Read | Kind::LeftOut);
+    connection.came(head.bytes);
     connection.begun(Outstanding {
         method: head.method,
         held,

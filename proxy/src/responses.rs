@@ -7,15 +7,16 @@ use std::io;
 
 use buffer::{ReadSize, Slab};
 use codec::http1::{Eof, Event, Method, Reason, ResponseFramer};
-use codec::record::Direction;
+use codec::record::{Direction, Nanos};
 use codec::redact::{BodySearch, Secret, Secrets, behind, shifted};
 use journal::Urgency;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::connection::Connection;
+use crate::last_answer::{self, CLOSE};
 use crate::opaque_search::OpaqueSearch;
-use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send};
+use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send, send_parts};
 use crate::tape::now;
 use crate::unfinished::Unfinished;
 use crate::{Durability, Hold, WhenFull};
@@ -26,6 +27,11 @@ pub(crate) struct ResponseSide {
     in_body: bool,
     /// Whether the answer in progress is recorded.
     recorded: bool,
+    /// Where the last read is to say that the connection ends with it.
+    close_at: Option<usize>,
+    /// When the last read came, and whether an answer ends in it.
+    at: Nanos,
+    ended: bool,
     /// Sent on, not recorded yet.
     unfinished: Unfinished,
     /// Searches the body in progress.
@@ -69,6 +75,7 @@ pub(crate) async fn forward(
     let mut side = ResponseSide::new(settings.head_limit);
     let memory = Memory::Goes(connection.budget);
     let mut client_is_there = true;
+    let mut passage = connection.metrics.flows.answers.passage();
     let holds = settings.hold == Hold::Exchange && settings.durability == Durability::Journal;
     loop {
         if connection.tape.has_backlog() {
@@ -82,7 +89,8 @@ pub(crate) async fn forward(
                 return Err(error);
             }
         };
-        connection.metrics.response_bytes.inc_by(slab.len() as u64);
+        passage.read(slab.len());
+        connection.sends(true);
         let taken = side.take(slab, connection, holds);
         connection.answering(!side.is_idle());
         if taken.ends_write > 0
@@ -94,9 +102,21 @@ pub(crate) async fn forward(
             }
             connection.metrics.uncaptured.inc_by(taken.data.bytes().len() as u64);
         }
-        if client_is_there && send(client, taken.data.bytes()).await.is_err() {
-            client_is_there = false;
+        if side.ended {
+            connection.metrics.flows.answers.goes_on(side.at, taken.ends_write > 0);
         }
+        if client_is_there {
+            let data = taken.data.bytes();
+            let sent = match side.close_at {
+                None => send(client, data).await,
+                Some(at) => send_parts(client, [&data[..at], CLOSE, &data[at..]]).await,
+            };
+            match sent {
+                Ok(()) => passage.sent(data.len()),
+                Err(_) => client_is_there = false,
+            }
+        }
+        connection.sends(false);
         taken.data.passed();
         if !client_is_there && !connection.awaits_answers() {
             return Ok(());
@@ -116,6 +136,9 @@ impl ResponseSide {
             framer,
             in_body: false,
             recorded: true,
+            close_at: None,
+            at: 0,
+            ended: false,
             unfinished: Unfinished::new(Direction::Write),
             body: None,
             search: OpaqueSearch::default(),
@@ -129,6 +152,7 @@ impl ResponseSide {
 
     fn take(&mut self, slab: Slab, connection: &Connection<'_>, holds: bool) -> Taken {
         let at = now();
+        (self.close_at, self.at, self.ended) = (None, at, false);
         let mut secrets = Secrets::new();
         let before = self.unfinished.len();
         let tape = connection.tape;
@@ -206,6 +230,12 @@ impl ResponseSide {
                         secrets.extend(behind(redaction.in_head(head.bytes), from));
                     }
                     self.in_body = !head.interim;
+                    if connection.ends_with_this_answer() {
+                        self.close_at = last_answer::place(&head, position);
+                        if self.close_at.is_some() {
+                            connection.told_last();
+                        }
+                    }
                     if head.upgrade {
                         connection.turned_opaque(Reason::Upgraded);
                         self.recorded = true;
@@ -224,6 +254,7 @@ impl ResponseSide {
                     if let Some(mut body) = self.body.take() {
                         body.end(secrets);
                     }
+                    self.ended = true;
                     stretch(&mut stretches, position, self.recorded);
                     ends_write |= connection.answered();
                 }

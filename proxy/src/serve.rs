@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use buffer::Budget;
-use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::Settings;
+use crate::accept::{Accepted, Client};
 use crate::connection::Connection;
 use crate::metrics::Metrics;
 use crate::pass::{Memory, pass_all, send};
@@ -18,8 +18,12 @@ use crate::source::Source;
 use crate::tape::now;
 
 /// Serves a connection with capture: both ways at once, until one is done with.
-pub(crate) async fn serve(connection: &Connection<'_>, client: Stream, source: io::Result<Source>) {
-    connection.tape.connect(now());
+pub(crate) async fn serve(
+    connection: &Connection<'_>,
+    Accepted { stream: client, from }: Accepted,
+    source: io::Result<Source>,
+) {
+    connection.tape.connect(now(), from);
     match source {
         Ok(Source::Plain(source)) => exchange(connection, client, source.into_split()).await,
         Ok(Source::Tls(source)) => exchange(connection, client, tokio::io::split(source)).await,
@@ -36,7 +40,7 @@ pub(crate) async fn serve(connection: &Connection<'_>, client: Stream, source: i
 
 async fn exchange(
     connection: &Connection<'_>,
-    client: Stream,
+    client: Client,
     (mut from_source, mut to_source): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
 ) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
@@ -90,10 +94,16 @@ async fn exchange(
         Some(Ended::Refused(refusal)) => {
             connection.metrics.refused.with_label_values(&[refusal.reason()]).inc();
         }
-        Some(Ended::Failed(error)) => tracing::debug!(%error, "a client's connection broke"),
+        Some(Ended::Failed(error)) => {
+            let client = connection.sender();
+            tracing::debug!(%error, ?client, "a client's connection broke");
+        }
         Some(Ended::Closed | Ended::Drained) | None => {
             let _ = to_client.shutdown().await;
             let _ = to_source.shutdown().await;
+            if connection.is_last() {
+                see_out(&mut from_client).await;
+            }
         }
     }
 }
@@ -110,20 +120,24 @@ fn note_no_answer(connection: &Connection<'_>) {
 }
 
 /// Answers for the source, and closes.
-async fn refuse(metrics: &Metrics, mut client: Stream, refusal: Refusal) {
+async fn refuse(metrics: &Metrics, mut client: Client, refusal: Refusal) {
     metrics.refused.with_label_values(&[refusal.reason()]).inc();
     if send(&mut client, refusal.answer()).await.is_ok() {
         let _ = client.shutdown().await;
-        // A client that is still sending would see a reset before it has read the answer.
-        let mut rest = vec![0; 4096];
-        let drain = async {
-            while matches!(
-                tokio::io::AsyncReadExt::read(&mut client, &mut rest).await,
-                Ok(read) if read > 0
-            ) {}
-        };
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), drain).await;
+        see_out(&mut client).await;
     }
+}
+
+/// Waits for the client to go, for a moment: one that is still sending would see a reset before it has read the answer.
+async fn see_out(client: &mut (impl AsyncRead + Unpin)) {
+    let mut rest = vec![0; 4096];
+    let drain = async {
+        while matches!(
+            tokio::io::AsyncReadExt::read(client, &mut rest).await,
+            Ok(read) if read > 0
+        ) {}
+    };
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), drain).await;
 }
 
 /// Serves a connection without capture: bytes pass, nobody looks at them.
@@ -131,7 +145,7 @@ pub(crate) async fn pass(
     settings: &Settings,
     metrics: &Metrics,
     budget: &Arc<Budget>,
-    client: Stream,
+    client: Client,
     source: io::Result<Source>,
 ) {
     match source {
@@ -152,15 +166,14 @@ pub(crate) async fn pass(
 async fn both_ways(
     settings: &Settings,
     (metrics, budget): (&Metrics, &Arc<Budget>),
-    client: Stream,
+    client: Client,
     (mut from_source, mut to_source): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
 ) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (waits, goes) = (Memory::Waits(budget, &metrics.memory.waits), Memory::Goes(budget));
-    let (most, requested, answered) =
-        (settings.read_size, &metrics.request_bytes, &metrics.response_bytes);
-    let requests = pass_all(&mut from_client, &mut to_source, most, waits, requested);
-    let answers = pass_all(&mut from_source, &mut to_client, most, goes, answered);
+    let (most, flows) = (settings.read_size, &metrics.flows);
+    let requests = pass_all(&mut from_client, &mut to_source, most, waits, &flows.requests);
+    let answers = pass_all(&mut from_source, &mut to_client, most, goes, &flows.answers);
     if let Err(error) = tokio::try_join!(requests, answers) {
         tracing::debug!(%error, "a connection broke");
     }

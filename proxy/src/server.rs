@@ -1,32 +1,28 @@
 //! The running proxy: listener, threads, heartbeat, admin, drain.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::IntoRawFd;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use buffer::Budget;
 use journal::{AppendError, Appender};
-use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
-use pingora_core::listeners::ListenerConfig;
-use pingora_core::listeners::tls::TlsSettings;
+use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::protocols::Stream;
-use pingora_core::protocols::l4::stream::L4BufferSettings;
-use pingora_core::server::{Fds, ShutdownWatch};
-use pingora_core::services::Service as _;
+use pingora_core::server::ShutdownWatch;
 use pingora_core::services::listening::Service;
 use prometheus::Registry;
 use settings::Exit;
-use telemetry::{Admin, AdminError, Readiness, Shutdown};
+use telemetry::{Admin, Readiness, Shutdown};
 use thiserror::Error;
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Settings;
+use crate::accept::make_ready;
+use crate::certificates::{Files, follow};
 use crate::connection::Connection;
 use crate::heartbeat::{beat, last_beat};
 use crate::metrics::Metrics;
@@ -35,15 +31,22 @@ use crate::roster::Roster;
 use crate::serve::{pass, serve};
 use crate::source::Sources;
 use crate::switch::Switch;
+use crate::systemd::{self, Systemd, watch};
 use crate::tape::Tape;
+use crate::threads::Threads;
+use crate::tls::{Listening, listening};
+use crate::upgrade::{Inherited, Program, Successor, UpgradeError};
+use crate::watched::{FileError, Watched};
 
 /// Why the proxy did not start, or did not stop as it should.
 #[derive(Debug, Error)]
 pub enum RunError {
     #[error("can't listen on {address}: {error}")]
     Listen { address: SocketAddr, error: io::Error },
-    #[error("TLS on the listener: {0}; check --tls-certificate and --tls-key")]
-    Tls(String),
+    #[error("TLS: {0}")]
+    Tls(#[from] FileError),
+    #[error("can't take over from an older process: {0}")]
+    Upgrade(io::Error),
     #[error(transparent)]
     Journal(#[from] AppendError),
     #[error("can't listen to signals: {0}")]
@@ -62,7 +65,10 @@ impl RunError {
         match self {
             RunError::Listen { .. } | RunError::Journal(_) => Exit::Unavailable,
             RunError::Tls(_) => Exit::Config,
-            RunError::Signals(_) | RunError::Metrics(_) | RunError::Thread(_) => Exit::Bug,
+            RunError::Signals(_)
+            | RunError::Metrics(_)
+            | RunError::Thread(_)
+            | RunError::Upgrade(_) => Exit::Bug,
             RunError::Lost { .. } => Exit::No,
         }
     }
@@ -78,10 +84,15 @@ pub struct CaptureProxy {
     ready: Readiness,
     stop: watch::Sender<bool>,
     threads: Threads,
-    _admin: Option<Admin>,
+    admin_listener: Option<Admin>,
+    /// What a new process takes over: the listener, and the admin's.
+    sockets: Vec<TcpListener>,
     heartbeat: Option<tokio::task::JoinHandle<()>>,
     /// Ends the recording.
     recording: Option<tokio::task::JoinHandle<()>>,
+    /// Reads certificates again; tells systemd that it is alive.
+    upkeep: Vec<tokio::task::JoinHandle<()>>,
+    systemd: Systemd,
 }
 
 /// What every connection needs.
@@ -92,7 +103,8 @@ struct App {
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
     budget: Arc<Budget>,
-    sources: Sources,
+    tls: Option<Arc<Watched<Listening>>>,
+    sources: Arc<Sources>,
     open: TaskTracker,
     recording: Arc<Recording>,
 }
@@ -120,20 +132,36 @@ impl CaptureProxy {
     ///
     /// # Errors
     /// [`RunError`]: the journal or an address can't be had.
-    pub async fn start(mut settings: Settings) -> Result<CaptureProxy, RunError> {
+    pub async fn start(settings: Settings) -> Result<CaptureProxy, RunError> {
+        CaptureProxy::start_with(settings, Inherited::default()).await
+    }
+
+    /// As [`CaptureProxy::start`], with what an older process hands over.
+    pub(crate) async fn start_with(
+        mut settings: Settings,
+        mut inherited: Inherited,
+    ) -> Result<CaptureProxy, RunError> {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
+        let tls = settings.tls.as_ref().map(listening).transpose()?.map(Arc::new);
+        let (source, source_tls) = (settings.source.clone(), &settings.source_tls);
+        let sources = Arc::new(Sources::new(source, source_tls, settings.connect_timeout)?);
+        let (listener, address) = bind(settings.listen, &mut inherited)?;
+        let mut sockets = vec![listener.try_clone().map_err(RunError::Thread)?];
+        let admin_listener =
+            settings.admin.map(|address| bind(address, &mut inherited)).transpose()?;
+        if settings.has_one_writer() {
+            inherited.predecessor_ends().await.map_err(RunError::Upgrade)?;
+        }
         let journal = open_journal(&settings).await?;
         if let Some(journal) = &journal {
             settings.read_size = fitting(settings.read_size, journal.largest_record());
         }
-        let address = settings.listen;
-        let listening = |error| RunError::Listen { address, error };
-        let (listener, address) = bind(address).map_err(listening)?;
         let ready = Readiness::default();
         let node: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let app = Arc::new(App {
-            sources: Sources::new(settings.source.clone(), settings.connect_timeout),
+            tls,
+            sources,
             journal,
             node,
             roster: Arc::default(),
@@ -144,9 +172,14 @@ impl CaptureProxy {
             settings,
         });
         let own = app.switch().map(Switch::routes).unwrap_or_default();
-        let admin = Admin::bind_with(app.settings.admin, registry, ready.clone(), own).await;
-        let admin = admin
-            .map_err(|AdminError { address, source: error }| RunError::Listen { address, error })?;
+        let admin = match admin_listener {
+            None => None,
+            Some((listener, address)) => {
+                sockets.push(listener.try_clone().map_err(RunError::Thread)?);
+                let served = Admin::on(listener, registry, ready.clone(), own);
+                Some(served.map_err(|error| RunError::Listen { address, error })?)
+            }
+        };
         let heartbeat = app.journal.clone().map(|journal| {
             let (node, roster) = (app.node.clone(), app.roster.clone());
             tokio::spawn(beat(journal, node, roster, app.metrics.clone(), app.budget.clone()))
@@ -160,14 +193,31 @@ impl CaptureProxy {
             })
         });
         let (stop, stopping) = watch::channel(false);
-        let mut threads = Threads::default();
+        let watchdog = systemd::watchdog();
+        // Twice as often as they are looked at.
+        let mut threads = Threads::with_pulse(watchdog.map(|every| every / 2));
         for _ in 0..app.settings.threads {
             let listener = listener.try_clone().map_err(RunError::Thread)?;
-            threads.add(service(&app, address)?, listener, address, stopping.clone())?;
+            let service = service(&app, address);
+            threads.add(service, listener, address, stopping.clone()).map_err(RunError::Thread)?;
+        }
+        let systemd = Systemd::of_environment();
+        let files = Files {
+            listener: app.tls.clone(),
+            sources: app.sources.clone(),
+            metrics: app.metrics.tls.clone(),
+            unverified: app.settings.source_tls.danger_accept_invalid_certs,
+        };
+        let mut upkeep = vec![tokio::spawn(follow(files, systemd.clone()))];
+        if let Some(every) = watchdog {
+            upkeep.push(tokio::spawn(watch(systemd.clone(), every, threads.pulses())));
         }
         ready.set(true);
+        systemd.ready();
         let source = app.settings.source.to_string();
-        tracing::info!(%address, %source, node = %app.node, "capture-proxy serves");
+        let process = std::process::id();
+        tracing::info!(%address, %source, node = %app.node, process, "capture-proxy serves");
+        inherited.serves();
         Ok(CaptureProxy {
             address,
             admin: admin.as_ref().map(|admin| admin.address),
@@ -175,10 +225,53 @@ impl CaptureProxy {
             ready,
             stop,
             threads,
-            _admin: admin,
+            admin_listener: admin,
+            sockets,
             heartbeat,
             recording,
+            upkeep,
+            systemd,
         })
+    }
+
+    /// As [`CaptureProxy::run`]; and when `upgrades` says so, a new process takes over, and this one drains without delay.
+    pub(crate) async fn run_upgradable(
+        mut self,
+        shutdown: Shutdown,
+        program: &Program,
+        mut upgrades: Signal,
+    ) -> Result<(), RunError> {
+        loop {
+            tokio::select! {
+                () = shutdown.draining() => return self.run(shutdown).await,
+                Some(()) = upgrades.recv() => {}
+            }
+            match self.hand_over(program).await {
+                Ok(successor) => {
+                    tracing::info!(?successor, "a new process takes over");
+                    let systemd = self.systemd.clone();
+                    let outcome = self.end(shutdown).await;
+                    if let Successor::Waits { process } = successor {
+                        systemd.succeeded_by(process);
+                    }
+                    return outcome;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the upgrade has failed: this process serves on");
+                }
+            }
+        }
+    }
+
+    async fn hand_over(&mut self, program: &Program) -> Result<Successor, UpgradeError> {
+        let sockets: io::Result<Vec<_>> = self.sockets.iter().map(TcpListener::try_clone).collect();
+        let successor = program.succeed(sockets?, self.app.settings.upgrade_timeout).await?;
+        if let Successor::Serves { process } = successor {
+            // What is asked from now on is the new one's to answer.
+            self.systemd.succeeded_by(process);
+            self.admin_listener = None;
+        }
+        Ok(successor)
     }
 
     /// Serves until `shutdown`; then says that it isn't ready, serves on for the drain's delay, takes no new connections,
@@ -186,16 +279,23 @@ impl CaptureProxy {
     ///
     /// # Errors
     /// [`RunError::Lost`] when records did not reach the journal.
-    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), RunError> {
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
         shutdown.draining().await;
         self.ready.set(false);
-        let (delay, drain) = (self.app.settings.drain_delay, self.app.settings.drain);
+        self.systemd.stopping();
         tokio::select! {
-            () = tokio::time::sleep(delay) => {}
+            () = tokio::time::sleep(self.app.settings.drain_delay) => {}
             () = shutdown.stopping() => {}
         }
+        self.end(shutdown).await
+    }
+
+    async fn end(mut self, shutdown: Shutdown) -> Result<(), RunError> {
+        let drain = self.app.settings.drain;
+        self.sockets.clear();
         let _ = self.stop.send(true);
-        self.app.recording.end();
+        self.threads.stopped_accepting().await;
+        self.app.recording.close_connections();
         self.app.open.close();
         tokio::select! {
             () = self.app.open.wait() => {}
@@ -238,54 +338,12 @@ impl CaptureProxy {
 impl Drop for CaptureProxy {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
-        for task in [self.heartbeat.take(), self.recording.take()].into_iter().flatten() {
+        let tasks = [self.heartbeat.take(), self.recording.take()].into_iter().flatten();
+        for task in tasks.chain(self.upkeep.drain(..)) {
             task.abort();
         }
-        self.app.recording.end();
+        self.app.recording.close_connections();
         self.threads.end.cancel();
-    }
-}
-
-/// The threads that serve connections: one runtime each, and a connection stays on the thread that
-/// accepted it. (pingora's own no-steal runtime keeps its handles in a thread-local that outlives
-/// it, so that a second proxy in one process may land on the first one's dead threads.)
-#[derive(Default)]
-struct Threads {
-    end: CancellationToken,
-    joined: Vec<JoinHandle<()>>,
-}
-
-impl Threads {
-    fn add(
-        &mut self,
-        mut service: Service<Capture>,
-        listener: std::net::TcpListener,
-        address: SocketAddr,
-        stopping: ShutdownWatch,
-    ) -> Result<(), RunError> {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().build().map_err(RunError::Thread)?;
-        // pingora takes the bound socket by its address, as from a process that hands over.
-        let mut fds = Fds::new();
-        fds.add(address.to_string(), listener.into_raw_fd());
-        let fds = Arc::new(Mutex::new(fds));
-        let end = self.end.clone();
-        let thread = std::thread::Builder::new().name("capture".into()).spawn(move || {
-            runtime.block_on(async move {
-                let serving = service.start_service(Some(fds), stopping, 1);
-                // Connections live on after the listener is closed, until all of them are done.
-                tokio::join!(serving, end.cancelled());
-            });
-        });
-        self.joined.push(thread.map_err(RunError::Thread)?);
-        Ok(())
-    }
-
-    fn join(self) {
-        self.end.cancel();
-        for thread in self.joined {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -313,34 +371,42 @@ async fn open_journal(settings: &Settings) -> Result<Option<Appender>, RunError>
     Ok(Some(opened?))
 }
 
-fn bind(address: SocketAddr) -> io::Result<(std::net::TcpListener, SocketAddr)> {
+/// A socket that listens: an older process's, or a new one.
+fn bind(
+    address: SocketAddr,
+    inherited: &mut Inherited,
+) -> Result<(TcpListener, SocketAddr), RunError> {
+    let mut bound = || {
+        let listener = match inherited.socket(address) {
+            Some(listener) => listener,
+            None => new_socket(address)?,
+        };
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound().map_err(|error| RunError::Listen { address, error })
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
         SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
     };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    let listener = socket.listen(65_535)?.into_std()?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+    socket.listen(65_535)?.into_std()
 }
 
-/// The service that accepts, does TLS, and calls us with streams. It listens on `app`'s address as
-/// it was bound.
-fn service(app: &Arc<App>, address: SocketAddr) -> Result<Service<Capture>, RunError> {
-    let mut endpoint = ListenerConfig::tcp(address.to_string());
-    endpoint = match &app.settings.tls {
-        // Decrypting works best on pingora's own buffers; plain bytes need none.
-        Some(tls) => {
-            let (certificate, key) = (tls.certificate.to_string_lossy(), tls.key.to_string_lossy());
-            let made = TlsSettings::intermediate(&certificate, &key);
-            endpoint.tls(made.map_err(|error| RunError::Tls(error.to_string()))?)
-        }
-        None => endpoint.l4_buffer(L4BufferSettings::unbuffered()),
+/// The service that accepts, and calls us with bare connections. It listens on `app`'s address as it was bound.
+fn service(app: &Arc<App>, address: SocketAddr) -> Service<Capture> {
+    // Decrypting works best on pingora's own buffers; plain bytes need none.
+    let buffers = match app.tls {
+        Some(_) => L4BufferSettings::default(),
+        None => L4BufferSettings::unbuffered(),
     };
     let mut service = Service::new("capture".into(), Capture(app.clone()));
-    service.add_listener(endpoint);
-    Ok(service)
+    service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(buffers));
+    service
 }
 
 /// What a connection costs while nothing passes (`benches/proxy/memory`).
@@ -350,24 +416,32 @@ struct Capture(Arc<App>);
 
 #[async_trait]
 impl ServerApp for Capture {
-    async fn process_new(self: &Arc<Self>, client: Stream, _: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(self: &Arc<Self>, accepted: Stream, _: &ShutdownWatch) -> Option<Stream> {
         let app = &self.0;
         let _open = app.open.token();
         app.metrics.connections.inc();
         let _memory = app.budget.connection(IDLE_CONNECTION);
+        let accepted = match make_ready(&app.settings.entry, app.tls.as_deref(), accepted).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "a connection is closed before it was served");
+                app.metrics.not_served.with_label_values(&[error.reason()]).inc();
+                return None;
+            }
+        };
         let source = app.sources.connect().await;
+        let (metrics, budget) = (&app.metrics, &app.budget);
         let Some(journal) = app.journal.as_ref().filter(|_| app.recording.takes_one()) else {
-            app.metrics.unrecorded.inc_by(u64::from(app.journal.is_some()));
-            pass(&app.settings, &app.metrics, &app.budget, client, source).await;
+            metrics.unrecorded.inc_by(u64::from(app.journal.is_some()));
+            pass(&app.settings, metrics, budget, accepted.stream, source).await;
             return None;
         };
         let place = app.roster.enter(&app.node);
-        let (metrics, budget) = (&app.metrics, &app.budget);
         let seat = place.seat.clone();
         let tape = Tape::new(journal.clone(), &app.node, seat, metrics.clone(), budget.clone());
-        let recording = &app.recording;
-        let connection = Connection::new(&app.settings, metrics, &tape, budget, recording);
-        serve(&connection, client, source).await;
+        let (settings, recording, from) = (&app.settings, &app.recording, accepted.from);
+        let connection = Connection::new(settings, metrics, &tape, budget, recording, from);
+        serve(&connection, accepted, source).await;
         None
     }
 }

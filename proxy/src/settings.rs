@@ -1,5 +1,7 @@
 //! The checked settings: nothing is bound or opened before all of them hold.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,8 +12,12 @@ use settings::{Size, Span, layered};
 use thiserror::Error;
 
 use crate::Flags;
+use crate::accept::{Entry, ProxyProtocol};
+use crate::addresses::Trusted;
 use crate::left_out::{LeftOut, Patterns};
+use crate::set_header::SetHeader;
 use crate::source::SourceAddress;
+use crate::tls::{ListenerTls, SourceTls};
 
 /// Whether writes wait for the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,19 +44,15 @@ pub enum WhenFull {
     Forward,
 }
 
-/// Certificate chain and key of the listener, PEM files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerTls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
-
 /// Everything a proxy needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub listen: SocketAddr,
     pub tls: Option<ListenerTls>,
     pub source: SourceAddress,
+    pub source_tls: SourceTls,
+    pub set_headers: Vec<SetHeader>,
+    pub entry: Entry,
     /// `None`: forward only.
     pub journal: Option<JournalUrl>,
     pub append: AppendSettings,
@@ -76,6 +78,8 @@ pub struct Settings {
     pub answer_patience: Duration,
     pub drain_delay: Duration,
     pub drain: Duration,
+    pub drain_idle: Duration,
+    pub upgrade_timeout: Duration,
     pub threads: usize,
     pub admin: Option<SocketAddr>,
     pub log_level: String,
@@ -106,8 +110,21 @@ impl Settings {
         Settings::check(flags)
     }
 
+    /// Whether only one process at a time may write to the journal.
+    pub(crate) fn has_one_writer(&self) -> bool {
+        matches!(self.journal, Some(JournalUrl::File(_))) || self.append.spill.is_some()
+    }
+
     fn check(flags: Flags) -> Result<Settings, SettingsError> {
         let (left_out, redaction) = (left_out(&flags)?, redaction(&flags)?);
+        let listener_tls = tls::listener(&flags)?;
+        let source_tls = tls::source(&flags)?;
+        let entry = entry(&flags)?;
+        let set_header = |text: &String| {
+            text.parse::<SetHeader>().map_err(|error| wrong("set-header", text, &error))
+        };
+        let set_headers: Result<Vec<_>, SettingsError> =
+            flags.set_headers.iter().map(set_header).collect();
         let listen =
             need(flags.listen, "listen", "give the address for clients: --listen 0.0.0.0:9200")?;
         let source = need(flags.source, "source", "give the source: --source http://host:9200")?;
@@ -127,8 +144,11 @@ impl Settings {
         let usual = AppendSettings::default();
         Ok(Settings {
             listen: address("listen", &listen)?,
-            tls: tls(flags.tls_certificate, flags.tls_key)?,
+            tls: listener_tls,
             source: source.parse().map_err(|error| wrong("source", &source, &error))?,
+            source_tls,
+            set_headers: set_headers?,
+            entry,
             journal,
             append: AppendSettings {
                 queue_bytes: queue,
@@ -169,6 +189,8 @@ impl Settings {
             answer_patience: time(flags.answer_patience, 60),
             drain_delay: time(flags.drain_delay, 0),
             drain: time(flags.drain, 30),
+            drain_idle: time(flags.drain_idle, 1),
+            upgrade_timeout: time(flags.upgrade_timeout, 30),
             threads: flags.threads.unwrap_or_else(cores).clamp(1, 1024),
             admin: flags.admin.map(|admin| address("admin", &admin)).transpose()?,
             log_level: flags.log_level.unwrap_or_else(|| "info".into()),
@@ -274,27 +296,23 @@ fn choice<T: Copy>(
     })
 }
 
-fn tls(
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
-) -> Result<Option<ListenerTls>, SettingsError> {
-    match (certificate, key) {
-        (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => {
-            for (name, file) in [("tls-certificate", &certificate), ("tls-key", &key)] {
-                std::fs::metadata(file)
-                    .map_err(|error| wrong(name, &file.display().to_string(), &error))?;
-            }
-            Ok(Some(ListenerTls { certificate, key }))
-        }
-        (Some(_), None) => {
-            Err(SettingsError::Missing { key: "tls-key", hint: "a certificate needs its key" })
-        }
-        (None, Some(_)) => Err(SettingsError::Missing {
-            key: "tls-certificate",
-            hint: "a key needs its certificate",
-        }),
+fn entry(flags: &Flags) -> Result<Entry, SettingsError> {
+    let words = [
+        ("off", ProxyProtocol::Off),
+        ("optional", ProxyProtocol::Optional),
+        ("required", ProxyProtocol::Required),
+    ];
+    let proxy_protocol = choice("proxy-protocol", flags.proxy_protocol.clone(), &words)?;
+    let ranges = flags.trusted_proxies.as_deref().unwrap_or_default();
+    let trusted =
+        ranges.parse::<Trusted>().map_err(|error| wrong("trusted-proxies", ranges, &error))?;
+    let entry =
+        Entry { proxy_protocol, trusted, handshake_timeout: time(flags.handshake_timeout, 10) };
+    if proxy_protocol != ProxyProtocol::Off && entry.trusted.is_empty() {
+        let hint = "say whose PROXY headers are believed, as in 10.0.0.0/8";
+        return Err(SettingsError::Missing { key: "trusted-proxies", hint });
     }
+    Ok(entry)
 }
 
 /// The least that connections may have together: less, and they wait for each other more than they do anything.
@@ -361,6 +379,14 @@ mod tests {
         let property = vec!["sasl.password:hunter2".into()];
         let property = error(Flags { kafka_properties: property, ..flags() });
         assert!(property.contains("NAME=VALUE") && !property.contains("hunter2"), "{property}");
+        let alone = error(Flags { tls_client_auth: Some("optional".into()), ..flags() });
+        assert!(alone.contains("`tls-client-ca` is not set"), "{alone}");
+        let plain = error(Flags { danger_accept_invalid_certs: true, ..flags() });
+        assert!(plain.contains("https://"), "{plain}");
+        let anyone = error(Flags { proxy_protocol: Some("required".into()), ..flags() });
+        assert!(anyone.contains("`trusted-proxies` is not set"), "{anyone}");
+        let range = error(Flags { trusted_proxies: Some("10.0.0.0/8,lb".into()), ..flags() });
+        assert!(range.contains("`lb` is none"), "{range}");
     }
 
     #[test]

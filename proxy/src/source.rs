@@ -3,14 +3,18 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pingora_core::connectors::TransportConnector;
-use pingora_core::protocols::Stream;
-use pingora_core::upstreams::peer::HttpPeer;
+use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::tls::{Reaching, SourceTls, reaching};
+use crate::watched::{FileError, Watched};
 
 /// The source cluster's address, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +33,20 @@ pub struct SourceAddressError;
 #[derive(Debug)]
 pub(crate) enum Source {
     Plain(TcpStream),
-    Tls(Stream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// Makes connections to the source.
 pub(crate) struct Sources {
     address: SourceAddress,
     timeout: Duration,
-    tls: TransportConnector,
+    tls: Option<Tls>,
+}
+
+struct Tls {
+    files: Watched<Reaching>,
+    /// A name, or an address: the certificate is verified against either.
+    name: ServerName<'static>,
 }
 
 impl FromStr for SourceAddress {
@@ -74,8 +84,27 @@ impl fmt::Display for SourceAddress {
 }
 
 impl Sources {
-    pub(crate) fn new(address: SourceAddress, timeout: Duration) -> Sources {
-        Sources { address, timeout, tls: TransportConnector::new(None) }
+    /// Reads what TLS needs, if the source speaks it.
+    pub(crate) fn new(
+        address: SourceAddress,
+        tls: &SourceTls,
+        timeout: Duration,
+    ) -> Result<Sources, FileError> {
+        let tls = match address.tls {
+            false => None,
+            true => {
+                let name = tls.server_name.clone().unwrap_or_else(|| address.host.clone());
+                let checked = ServerName::try_from(name.clone());
+                let name = checked.map_err(|error| FileError::new(Path::new(&name), &error))?;
+                Some(Tls { files: reaching(tls)?, name })
+            }
+        };
+        Ok(Sources { address, timeout, tls })
+    }
+
+    /// The files of its TLS.
+    pub(crate) fn files(&self) -> Option<&Watched<Reaching>> {
+        self.tls.as_ref().map(|tls| &tls.files)
     }
 
     /// A new connection, made within the timeout; each address of the name is tried in turn.
@@ -100,16 +129,13 @@ impl Sources {
     }
 
     async fn try_address(&self, address: SocketAddr) -> io::Result<Source> {
-        if !self.address.tls {
-            let socket = TcpStream::connect(address).await?;
-            socket.set_nodelay(true)?;
-            return Ok(Source::Plain(socket));
-        }
-        // The name is never empty, so the certificate is always verified against it.
-        let peer = HttpPeer::new(address, true, self.address.host.clone());
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let Some(Tls { files, name }) = &self.tls else { return Ok(Source::Plain(socket)) };
+        let connector = TlsConnector::from(files.current().config.clone());
         // Boxed: a TLS handshake is 8 KB of state that every connection would else keep room for.
-        let stream = Box::pin(self.tls.new_stream(&peer)).await;
-        stream.map(Source::Tls).map_err(|error| io::Error::other(error.to_string()))
+        let stream = Box::pin(connector.connect(name.clone(), socket)).await?;
+        Ok(Source::Tls(Box::new(stream)))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -42,8 +43,8 @@ struct State {
     ended: u64,
     /// Whether the last record of the request direction ended inside a request.
     cut: bool,
-    /// When the client connected, as long as nothing is recorded of it.
-    connected: Option<Nanos>,
+    /// When the client connected, and from where, as long as nothing is recorded of it.
+    connected: Option<(Nanos, Option<SocketAddr>)>,
     backlog: VecDeque<(u64, Bytes, Urgency)>,
     broken: bool,
 }
@@ -143,17 +144,21 @@ impl Tape {
         counted(BytesMut::from(few), &self.budget)
     }
 
-    /// A client has connected. That is recorded with the first thing that is: a health check that sends nothing leaves nothing.
-    pub(crate) fn connect(&self, at: Nanos) {
-        self.state.lock().connected = Some(at);
+    /// A client has connected from there. That is recorded with the first thing that is: a health check that sends nothing
+    /// leaves nothing.
+    pub(crate) fn connect(&self, at: Nanos, from: Option<SocketAddr>) {
+        self.state.lock().connected = Some((at, from));
     }
 
     /// The connection's state, with its beginning recorded.
     fn begun(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
-        if let Some(at) = state.connected.take() {
+        if let Some((at, from)) = state.connected.take() {
             let number = state.take_number();
-            let record = record::connect(&state.envelope, at, number);
+            let record = match from {
+                Some(from) => record::connect_from(&state.envelope, at, &from.to_string(), number),
+                None => record::connect(&state.envelope, at, number),
+            };
             self.append(&mut state, number, Bytes::copy_from_slice(&record), Urgency::Follows);
         }
         state
@@ -308,7 +313,7 @@ mod tests {
         let tape = Tape::new(journal.clone(), "node", place.seat.clone(), metrics.clone(), budget);
         // As the journal does with a record that it took and could not write.
         tape.lane().give_up();
-        tape.connect(now());
+        tape.connect(now(), None);
         tape.exception("source");
         assert_eq!(journal.waiting_bytes(), 0);
         let dropped = |reason| metrics.dropped.with_label_values(&[reason]).get();

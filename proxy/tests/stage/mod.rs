@@ -5,6 +5,7 @@
 pub mod framed;
 pub mod network;
 pub mod outage;
+pub mod secure;
 pub mod slow;
 pub mod smuggled;
 
@@ -47,6 +48,7 @@ impl Stage {
             source: Some(source.url()),
             journal: Some(format!("file://{}", folder.path().join("j").display())),
             threads: Some(1),
+            drain_idle: Some(settings::Span(Duration::from_millis(50))),
             ..Flags::default()
         };
         change(&mut flags);
@@ -69,6 +71,19 @@ impl Stage {
         self.ask_admin("/metrics").await
     }
 
+    /// Waits until the metrics say so.
+    pub async fn until(&self, said: &str) {
+        let since = std::time::Instant::now();
+        loop {
+            let metrics = self.metrics().await;
+            if metrics.contains(said) {
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "{said}\n{metrics}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The admin listener's whole answer.
     pub async fn ask_admin(&self, path: &str) -> String {
         let mut admin = TcpStream::connect(self.admin).await.unwrap();
@@ -83,6 +98,15 @@ impl Stage {
 
     pub fn begin_drain(&self) {
         self.shutdown.drain();
+    }
+
+    /// Waits until the proxy takes no new connections.
+    pub async fn drains(&self) {
+        let since = std::time::Instant::now();
+        while TcpStream::connect(self.proxy).await.is_ok() {
+            assert!(since.elapsed() < PATIENCE, "it goes on accepting");
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Drains the proxy, and waits for nothing that it would wait for.
