@@ -50,8 +50,9 @@ impl Network {
                 let port = address.port().to_string();
                 let percent = percent.to_string();
                 let which = ["add", "rule", "ip", TABLE, "lost", "tcp", end, &port];
-                let lost = ["numgen", "random", "mod", "100", "<", &percent, "counter", "drop"];
-                run("nft", &[&which[..], &lost[..]].concat()).await?;
+                let some = ["numgen", "random", "mod", "100", "<", &percent];
+                let some = if percent == "100" { &[][..] } else { &some };
+                run("nft", &[&which[..], some, &["counter", "drop"]].concat()).await?;
             }
         }
         Ok(())

@@ -41,6 +41,10 @@ pub async fn lossy(test: &str, percent: u8, behind: Behind, length: Duration) {
         lost += network.heal().await.unwrap();
         // Connections come back by themselves: the sender's timer has backed off for as long as they were gone.
         production.goes_on().await;
+        println!(
+            "{behind:?}: drained {:?} after the network was whole",
+            production.drained().await
+        );
     }
     println!("{behind:?}: {lost} packets lost");
     assert!(lost > 0);

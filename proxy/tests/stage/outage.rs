@@ -79,6 +79,17 @@ impl Production {
         }
     }
 
+    /// Until all that was acknowledged by now is in the topic: the spill has been drained. How long that took.
+    pub(super) async fn drained(&self) -> Duration {
+        let acknowledged = self.said.lock().acknowledged.clone();
+        let (began, journal) = (Instant::now(), self.journal.parse().unwrap());
+        while !acknowledged.is_subset(&tokens(&Captured::read(&journal).await)) {
+            assert!(began.elapsed() < Duration::from_secs(180), "the spill is not drained");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        began.elapsed()
+    }
+
     /// Ends all of it in order: the journal is whole, and what was acknowledged, and what the source received, is in it. What
     /// failed, for the clients.
     pub(super) async fn finish(mut self) -> Vec<String> {
