@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const LARGE: usize = 256 << 10;
 
-/// A source that costs little: answers each read with `OK`, one that asks for it with a quarter of a mebibyte, and a request with a long
+/// A source that costs little: answers each read with `OK`, one that asks for it with [`LARGE`] bytes, and a request with a long
 /// body with nothing.
 async fn quick_source() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
