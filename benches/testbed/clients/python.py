@@ -108,7 +108,7 @@ def indices(client, name):
     tried(client.update_by_query, index=name, body=query, conflicts="proceed")
     tried(client.update_by_query, index=name, body={**query, "script": script}, refresh=True)
     tried(client.delete_by_query, index=name, body={"query": {"term": {"n": 650}}}, refresh=True)
-    helpers.reindex(client, name, name + "-copy", chunk_size=100)
+    tried(helpers.reindex, client=client, source_index=name, target_index=name + "-copy", chunk_size=100)
 
 
 async def together(name):
