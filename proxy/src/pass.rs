@@ -14,8 +14,13 @@ use tokio_util::io::poll_read_buf;
 
 use crate::metrics::Flow;
 
-/// Smallest read: a usual request with its head.
+/// Smallest slab: a usual request with its head fits. Slabs are powers of two as a whole, room for the record's frame included:
+/// an allocator gives a quarter more for what is a little longer.
 pub(crate) const LEAST_READ: usize = 8 << 10;
+/// A slab is no larger than this part of what is left of the memory of all.
+const SHARE: usize = 4096;
+/// What of a slab isn't read into.
+const FRAME: usize = Slab::allocation(0);
 /// Reads up to this length are recorded as a copy: in place, a record keeps a slab that is several
 /// times as large until the journal has it.
 pub(crate) const SMALL: usize = 2 << 10;
@@ -41,17 +46,17 @@ impl Memory<'_> {
         }
     }
 
-    /// The size of the next slab; `None`: there is no room for any.
+    /// The room of the next slab; `None`: there is none to be had.
     fn fitting(&self, wanted: usize) -> Option<usize> {
         let left = self.budget().left();
         let mut size = wanted;
-        // One alone doesn't take what many wait for.
-        while size > LEAST_READ && Slab::allocation(size) > left / 8 {
+        // Small slabs in good time: large ones, when there is little left, would be added to what the allocator keeps of small ones.
+        while size > LEAST_READ && size > left / SHARE {
             size = (size / 2).max(LEAST_READ);
         }
         match self {
-            Memory::Waits(..) if Slab::allocation(size) > left => None,
-            _ => Some(size),
+            Memory::Waits(..) if size > left => None,
+            _ => Some(size - FRAME),
         }
     }
 
@@ -59,7 +64,7 @@ impl Memory<'_> {
     async fn room(&self) {
         if let Memory::Waits(budget, waits) = self {
             waits.inc();
-            budget.room(Slab::allocation(LEAST_READ)).await;
+            budget.room(LEAST_READ).await;
         }
     }
 }
@@ -71,7 +76,7 @@ enum Tried {
     NoRoom,
 }
 
-/// One read of at most `size` bytes; `None` at the end. Holds no memory while it waits, and loses
+/// One read into a slab of at most `size` bytes; `None` at the end. Holds no memory while it waits, and loses
 /// nothing when dropped.
 pub(crate) async fn read(
     from: &mut (impl AsyncRead + Unpin),
@@ -98,7 +103,7 @@ pub(crate) async fn read(
         match tried.await? {
             Tried::Read(mut slab) => {
                 slab.charge(memory.budget());
-                size.read(slab.len());
+                size.read(slab.len() + FRAME);
                 return Ok(Some(slab));
             }
             Tried::End => return Ok(None),

@@ -155,8 +155,12 @@ async fn exchange(client: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) 
 /// As many requests at once as there are connections: all are opened, all send, all wait. Prints how many were answered.
 pub(crate) async fn flood(to: SocketAddr, connections: usize, size: usize) -> anyhow::Result<()> {
     let mut clients = Vec::with_capacity(connections);
+    // Each has been through to the source before the next is opened: no queue of connections overflows.
+    let first = b"GET /bench/_doc/1 HTTP/1.1\r\nhost: bench\r\n\r\n";
     while clients.len() < connections {
-        clients.push(connect(to).await?);
+        let mut client = connect(to).await?;
+        exchange(&mut client, first, &mut Vec::new()).await?;
+        clients.push(client);
     }
     println!("{{\"open\": {}}}", clients.len());
     let mut request =

@@ -23,7 +23,7 @@ impl ReadSize {
         ReadSize { next: least, least, most: most.max(least), small: 0 }
     }
 
-    /// Bytes of room that the next slab should have.
+    /// Bytes that the next slab should have.
     pub fn next(&self) -> usize {
         self.next
     }
