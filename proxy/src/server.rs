@@ -166,7 +166,8 @@ impl CaptureProxy {
             node,
             roster: Arc::default(),
             metrics,
-            budget: Budget::of(settings.memory),
+            // An eighth is for what an allocator keeps beside what it gives out.
+            budget: Budget::of(settings.memory / 8 * 7),
             open: TaskTracker::new(),
             recording: Arc::new(Recording::of(settings.capture_only)),
             settings,
