@@ -31,16 +31,7 @@ client() { # NAME: prints its folder; installs it first where it isn't there. 69
   describe_client "$1"
   if [ ! -e "$D/.ok" ]; then
     tools "$set"
-    mkdir -p "$CACHE"; [ -z "$NOBODY" ] || chmod 755 "$CACHE"
-    (
-      exec 9>"$CACHE/$dist.lock"; flock 9
-      if [ -e "$D/.ok" ]; then exit 0; fi
-      echo "servers.sh: installing $name ($package $v)" >&2
-      PART=$D.part; rm -rf "$PART" "$D"; mkdir -p "$PART/$dist"
-      install_client
-      touch "$PART/$dist/.ok"
-      mv "$PART/$dist" "$D"; rm -rf "$PART"
-    )
+    install_once "installing $name ($package $v)" install_client
   fi
   echo "$D"
 }

@@ -115,21 +115,26 @@ no_jdk21() { echo "servers.sh: no JDK 21 or newer, and apt offers none: OpenSear
 # shellcheck source=clients.sh
 . "$HERE/clients.sh"
 
-fetch() { # NAME: nothing to do when it is there; one at a time over all processes; whole or not at all
-  describe "$1"
-  [ -e "$D/.ok" ] && return 0
-  [ "$name" = s3 ] || tools servers
+install_once() { # WHAT MAKE: $D as MAKE makes it in $PART/$dist, unless it is there; one at a time over all processes; whole or not at all
   mkdir -p "$CACHE"; [ -z "$NOBODY" ] || chmod 755 "$CACHE"
   (
     exec 9>"$CACHE/$dist.lock"; flock 9
     if [ -e "$D/.ok" ]; then exit 0; fi
-    echo "servers.sh: fetching $name ($dist)" >&2
+    echo "servers.sh: $1" >&2
     PART=$D.part; rm -rf "$PART" "$D"; mkdir -p "$PART/$dist"
-    unpack
-    chmod -R a+rX "$PART/$dist"; touch "$PART/$dist/.ok"
+    "$2"
+    touch "$PART/$dist/.ok"
     mv "$PART/$dist" "$D"; rm -rf "$PART"
   )
 }
+
+fetch() { # NAME: nothing to do when it is there
+  describe "$1"
+  [ -e "$D/.ok" ] && return 0
+  [ "$name" = s3 ] || tools servers
+  install_once "fetching $name ($dist)" unpack_for_all
+}
+unpack_for_all() { unpack; chmod -R a+rX "$PART/$dist"; }
 
 # ---------------------------------------------------------------- run
 
