@@ -16,9 +16,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use codec::record::{Nanos, Switched};
-use jiff::Timestamp;
 use journal::Entry;
 use serde::Serialize;
+
+use crate::tape::readable;
 
 pub use disorder::Disorder;
 pub use numbering::{Next, Numbering};
@@ -229,18 +230,16 @@ impl Auditor {
                 }
             }
         }
-        let text =
-            |at: Nanos| Timestamp::from_nanosecond(i128::from(at)).ok().map(|t| t.to_string());
         for ((node, off), on) in switched {
-            let from = text(off).unwrap_or_default();
-            let to = Some(on).filter(|on| *on > 0).and_then(text);
+            let from = readable(off).unwrap_or_default();
+            let to = Some(on).filter(|on| *on > 0).and_then(readable);
             let to = to.map_or_else(|| "and not on again".to_owned(), |to| format!("until {to}"));
             list(&mut audit.findings, || {
                 format!("proxy {node} did not capture from {from} {to}: it was switched off")
             });
         }
-        audit.first = first.and_then(text);
-        audit.last = Some(last).filter(|at| *at > 0).and_then(text);
+        audit.first = first.and_then(readable);
+        audit.last = Some(last).filter(|at| *at > 0).and_then(readable);
         audit.whole = audit.findings.is_empty();
         audit
     }

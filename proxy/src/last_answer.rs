@@ -5,7 +5,7 @@
 //! thing that is ever added to one; the journal has the answer as the source gave it. Where it can't be added (see [`place`])
 //! the connection is closed without.
 
-use codec::http1::{Framing, ResponseHead, Version};
+use codec::http1::{Framing, ResponseHead, Version, fields};
 
 pub(crate) const CLOSE: &[u8] = b"connection: close\r\n";
 
@@ -19,13 +19,12 @@ pub(crate) fn place(head: &ResponseHead<'_>, end: usize) -> Option<usize> {
         && !head.interim
         && !head.upgrade
         && head.framing != Framing::UntilClose;
-    (stays && !names_connection(head.bytes)).then_some(start + head.first_line_len)
+    (stays && !names_connection(head)).then_some(start + head.first_line_len)
 }
 
-fn names_connection(head: &[u8]) -> bool {
-    let field = b"connection:";
-    head.split(|byte| *byte == b'\n')
-        .any(|line| line.get(..field.len()).is_some_and(|name| name.eq_ignore_ascii_case(field)))
+fn names_connection(head: &ResponseHead<'_>) -> bool {
+    let lines = head.bytes.get(head.first_line_len..).unwrap_or_default();
+    fields(lines).any(|(name, _)| name.eq_ignore_ascii_case(b"connection"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod accept;
 mod addresses;
 pub mod audit;
+mod bodies;
 mod certificates;
 mod command;
 mod connection;

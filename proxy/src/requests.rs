@@ -11,12 +11,13 @@ use bytes::Bytes;
 use codec::http1::{Event, Reason, RequestFramer, RequestHead};
 use codec::reads::{endpoint_class, only_reads};
 use codec::record::{Direction, EndOfMessage, Nanos};
-use codec::redact::{BodySearch, Secrets, behind, shifted};
+use codec::redact::{Secrets, behind, shifted};
 use journal::Urgency;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Sleep, sleep};
 
+use crate::bodies::Bodies;
 use crate::connection::{Connection, Outstanding};
 use crate::metrics::Passage;
 use crate::opaque_search::OpaqueSearch;
@@ -104,8 +105,7 @@ struct RequestSide {
     head: u32,
     /// Not recorded, and so not sent on.
     unfinished: Unfinished,
-    /// Searches the body in progress.
-    body: Option<BodySearch>,
+    bodies: Bodies,
     search: OpaqueSearch,
     /// Of the read at hand.
     edits: Edits,
@@ -247,7 +247,7 @@ impl RequestSide {
             first_line: 0,
             head: 0,
             unfinished: Unfinished::new(Direction::Read),
-            body: None,
+            bodies: Bodies::default(),
             search: OpaqueSearch::default(),
             edits: Edits::default(),
         }
@@ -354,29 +354,26 @@ impl RequestSide {
         }
         while self.framer.opaque().is_none() {
             let (rest, place) = (&data[position..], before + position);
-            let body = &mut self.body;
+            let bodies = &mut self.bodies;
             let (step, event) = self.framer.advance_into(rest, &mut |part| {
-                if let Some(body) = body {
-                    body.next(redaction, &rest[part.clone()], place + part.start, secrets);
-                }
+                bodies.next(redaction, (rest, part), place, secrets);
             });
             position += step;
             match event {
                 Some(Event::Head(head)) => {
+                    let from = (before + position).saturating_sub(head.bytes.len());
                     if redaction.looks_into(head.may_hold_secrets) {
-                        let from = (before + position).saturating_sub(head.bytes.len());
                         secrets.extend(behind(redaction.in_head(head.bytes), from));
                     }
                     let set = &connection.settings.set_headers;
                     if !set.is_empty() {
-                        let start = (before + position).saturating_sub(head.bytes.len());
-                        self.edits.add(set, head.bytes, start, head.first_line_len);
+                        self.edits.add(set, head.bytes, from, head.first_line_len);
                     }
                     self.kind = kind(&head);
                     if connection.leaves_out(&head, self.kind == Kind::Write) {
                         self.kind = Kind::LeftOut;
                     }
-                    self.body = redaction.body(head.bytes).filter(|_| self.kind != Kind::LeftOut);
+                    self.bodies.begin(redaction, head.bytes, self.kind != Kind::LeftOut);
                     self.first_line = head.first_line_len as u32;
                     self.head = head.len as u32;
                     begin(&head, self.kind, at, connection);
@@ -385,9 +382,7 @@ impl RequestSide {
                     let end = EndOfMessage { at, first_line: self.first_line, head: self.head };
                     stretches.push(Stretch { to: position, end: Some(end), kind: self.kind });
                     connection.ended();
-                    if let Some(mut body) = self.body.take() {
-                        body.end(secrets);
-                    }
+                    self.bodies.end(secrets);
                     (start, self.kind) = (position, Kind::Unknown);
                     if connection.is_switching() && position < data.len() {
                         self.framer.make_opaque(Reason::Upgraded);
@@ -401,37 +396,27 @@ impl RequestSide {
                 connection.turned_opaque(reason);
             }
             self.kind = Kind::Opaque;
-            if let Some(mut body) = self.body.take() {
-                body.end(secrets);
-            }
+            self.bodies.end(secrets);
             // What can't be framed may still hold what looks like a secret.
             let found = self.search.find(redaction, &self.unfinished, (before, data), start);
             secrets.extend(found);
         }
-        let value = self.body.as_ref().and_then(BodySearch::begins_at);
         let to = match self.kind {
             Kind::Unknown => start,
-            _ => value.map_or(data.len(), |value| value.saturating_sub(before).max(start)),
+            _ => self.bodies.reach(before, data.len()).max(start),
         };
         if to > start {
             stretches.push(Stretch { to, end: None, kind: self.kind });
         }
-        if let Some(body) = self.body.as_mut().filter(|_| !stretches.is_empty()) {
-            body.count_from(before + to);
+        if !stretches.is_empty() {
+            self.bodies.recorded_to(before + to);
         }
         (stretches, to < data.len())
     }
 
     /// The client is gone: what it left of a head, or a value, is recorded, less its secrets, and goes nowhere.
     fn give_up(&mut self, connection: &Connection<'_>) {
-        let secrets = match self.body.take() {
-            Some(mut body) => {
-                let mut secrets = Secrets::new();
-                body.end(&mut secrets);
-                secrets
-            }
-            None => self.unfinished.secrets(&connection.settings.redaction),
-        };
+        let secrets = self.bodies.give_up(&connection.settings.redaction, &self.unfinished);
         let urgency = Urgency::Follows;
         self.unfinished.record(connection.tape, &secrets, urgency, |_, _| {});
     }

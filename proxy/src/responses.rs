@@ -8,11 +8,12 @@ use std::io;
 use buffer::{ReadSize, Slab};
 use codec::http1::{Eof, Event, Method, Reason, ResponseFramer};
 use codec::record::{Direction, Nanos};
-use codec::redact::{BodySearch, Secret, Secrets, behind, shifted};
+use codec::redact::{Secret, Secrets, behind, shifted};
 use journal::Urgency;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use crate::bodies::Bodies;
 use crate::connection::Connection;
 use crate::last_answer::{self, CLOSE};
 use crate::opaque_search::OpaqueSearch;
@@ -34,8 +35,7 @@ pub(crate) struct ResponseSide {
     ended: bool,
     /// Sent on, not recorded yet.
     unfinished: Unfinished,
-    /// Searches the body in progress.
-    body: Option<BodySearch>,
+    bodies: Bodies,
     search: OpaqueSearch,
 }
 
@@ -140,7 +140,7 @@ impl ResponseSide {
             at: 0,
             ended: false,
             unfinished: Unfinished::new(Direction::Write),
-            body: None,
+            bodies: Bodies::default(),
             search: OpaqueSearch::default(),
         }
     }
@@ -216,11 +216,9 @@ impl ResponseSide {
             let awaited = connection.awaited();
             let method = awaited.map_or(Method::Other, |request| request.method);
             let (rest, at) = (&data[position..], before + position);
-            let body = &mut self.body;
+            let bodies = &mut self.bodies;
             let (step, event) = self.framer.advance_into(rest, method, &mut |part| {
-                if let Some(body) = body {
-                    body.next(redaction, &rest[part.clone()], at + part.start, secrets);
-                }
+                bodies.next(redaction, (rest, part), at, secrets);
             });
             position += step;
             match event {
@@ -245,15 +243,12 @@ impl ResponseSide {
                         connection.stays();
                     }
                     self.recorded = awaited.is_none_or(|request| request.recorded);
-                    let is_searched = self.recorded && !head.interim;
-                    self.body = redaction.body(head.bytes).filter(|_| is_searched);
+                    self.bodies.begin(redaction, head.bytes, self.recorded && !head.interim);
                     stretch(&mut stretches, position, self.recorded);
                 }
                 Some(Event::End) => {
                     self.in_body = false;
-                    if let Some(mut body) = self.body.take() {
-                        body.end(secrets);
-                    }
+                    self.bodies.end(secrets);
                     self.ended = true;
                     stretch(&mut stretches, position, self.recorded);
                     ends_write |= connection.answered();
@@ -266,20 +261,17 @@ impl ResponseSide {
             }
         }
         if self.framer.opaque().is_some() {
-            if let Some(mut body) = self.body.take() {
-                body.end(secrets);
-            }
+            self.bodies.end(secrets);
             let start = stretches.last().map_or(0, |stretch| stretch.to);
             let found = self.search.find(redaction, &self.unfinished, (before, data), start);
             secrets.extend(found);
             stretch(&mut stretches, data.len(), true);
         } else if self.in_body {
-            let value = self.body.as_ref().and_then(BodySearch::begins_at);
             let start = stretches.last().map_or(0, |stretch| stretch.to);
-            let to = value.map_or(data.len(), |value| value.saturating_sub(before).max(start));
+            let to = self.bodies.reach(before, data.len()).max(start);
             stretch(&mut stretches, to, self.recorded);
-            if let Some(body) = self.body.as_mut().filter(|_| !stretches.is_empty()) {
-                body.count_from(before + to);
+            if !stretches.is_empty() {
+                self.bodies.recorded_to(before + to);
             }
         }
         (stretches, ends_write)
@@ -287,14 +279,7 @@ impl ResponseSide {
 
     /// The source has closed.
     fn finish(&mut self, connection: &Connection<'_>) {
-        let secrets = match self.body.take() {
-            Some(mut body) => {
-                let mut secrets = Secrets::new();
-                body.end(&mut secrets);
-                secrets
-            }
-            None => self.unfinished.secrets(&connection.settings.redaction),
-        };
+        let secrets = self.bodies.give_up(&connection.settings.redaction, &self.unfinished);
         self.record_unfinished(connection, &secrets);
         if self.framer.finish() == Eof::End {
             connection.answered();

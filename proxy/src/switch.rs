@@ -11,8 +11,7 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use codec::record::{Nanos, Switched};
-use jiff::Timestamp;
+use codec::record::Switched;
 use journal::{Appender, Urgency};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -20,7 +19,7 @@ use tokio::sync::Mutex;
 use crate::heartbeat::{heartbeat_lane, record_of};
 use crate::recording::Recording;
 use crate::roster::Roster;
-use crate::tape::now;
+use crate::tape::{now, readable};
 
 /// How long a switch waits for its mark: it may be made because the journal takes nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,7 +51,7 @@ impl Switch {
     fn says(&self, marked: Option<bool>) -> Answer {
         let off = self.recording.off();
         let mut says = json!({"capture": if off.is_some() { "off" } else { "on" }});
-        if let Some(since) = off.and_then(timestamp) {
+        if let Some(since) = off.and_then(readable) {
             says["since"] = since.into();
         }
         if let Some(marked) = marked {
@@ -100,8 +99,4 @@ async fn on(State(switch): State<Arc<Switch>>) -> Answer {
     let marked = switch.mark(Switched { off: since, on: now() }).await;
     tracing::warn!(marked, "capture is on again");
     switch.says(Some(marked))
-}
-
-fn timestamp(at: Nanos) -> Option<String> {
-    Timestamp::from_nanosecond(i128::from(at)).ok().map(|time| time.to_string())
 }

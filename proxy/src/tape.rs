@@ -15,6 +15,7 @@ use buffer::{Budget, Roll, Slab, counted, join};
 use bytes::{Bytes, BytesMut};
 use codec::record::{self, Direction, EndOfMessage, Envelope, Nanos};
 use codec::redact::{Secret, cover};
+use jiff::Timestamp;
 use journal::{AppendError, Appender, Lane, Urgency};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -52,6 +53,11 @@ struct State {
 /// Now, as records carry it.
 pub(crate) fn now() -> Nanos {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as Nanos)
+}
+
+/// A time as people read it; `None`: there is no such time.
+pub(crate) fn readable(at: Nanos) -> Option<String> {
+    Timestamp::from_nanosecond(i128::from(at)).ok().map(|time| time.to_string())
 }
 
 impl Tape {

@@ -1,0 +1,63 @@
+//! What is searched for secrets in the bodies of one direction, one after the other.
+
+use std::ops::Range;
+
+use codec::redact::{BodySearch, Redaction, Secrets};
+
+use crate::unfinished::Unfinished;
+
+/// The search of the body in progress; none where bodies aren't searched, or between two of them. Places are counted from the
+/// beginning of what is unfinished.
+#[derive(Default)]
+pub(crate) struct Bodies(Option<BodySearch>);
+
+impl Bodies {
+    /// A body begins behind this head, if `is_searched`.
+    pub(crate) fn begin(&mut self, redaction: &Redaction, head: &[u8], is_searched: bool) {
+        self.0 = redaction.body(head).filter(|_| is_searched);
+    }
+
+    /// `part` of `data`, which lies at `place`, is content.
+    pub(crate) fn next(
+        &mut self,
+        redaction: &Redaction,
+        (data, part): (&[u8], Range<usize>),
+        place: usize,
+        found: &mut Secrets,
+    ) {
+        if let Some(body) = &mut self.0 {
+            body.next(redaction, &data[part.clone()], place + part.start, found);
+        }
+    }
+
+    /// The body has ended, or nobody knows any more where it does.
+    pub(crate) fn end(&mut self, found: &mut Secrets) {
+        if let Some(mut body) = self.0.take() {
+            body.end(found);
+        }
+    }
+
+    /// How much of a read of `length` bytes, with `before` unfinished ones in front of it, may be recorded: not the value in
+    /// progress, if it has to be hashed as a whole.
+    pub(crate) fn reach(&self, before: usize, length: usize) -> usize {
+        let value = self.0.as_ref().and_then(BodySearch::begins_at);
+        value.map_or(length, |value| value.saturating_sub(before))
+    }
+
+    /// What was in front of `place` is recorded: what is unfinished begins there.
+    pub(crate) fn recorded_to(&mut self, place: usize) {
+        if let Some(body) = &mut self.0 {
+            body.count_from(place);
+        }
+    }
+
+    /// The secrets of what will never be finished: the value in progress, or else a head.
+    pub(crate) fn give_up(&mut self, redaction: &Redaction, unfinished: &Unfinished) -> Secrets {
+        if self.0.is_none() {
+            return unfinished.secrets(redaction);
+        }
+        let mut secrets = Secrets::new();
+        self.end(&mut secrets);
+        secrets
+    }
+}
