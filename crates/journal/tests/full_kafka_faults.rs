@@ -1,12 +1,14 @@
-//! What else becomes of a real broker under load: its topic is deleted, it takes bytes and never answers.
+//! What else becomes of a real broker under load: its topic is deleted, it takes bytes and never answers, its disk is full.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
 mod conformance;
+mod disk;
 mod load;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use disk::SmallDisk;
 use journal::*;
 use load::Load;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -119,5 +121,30 @@ async fn a_broker_that_takes_bytes_and_never_answers_is_left_alone() {
     }
     let mut expected = first;
     expected.insert("later".into(), 1);
+    assert_eq!(conformance::last_numbers(&url).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_whose_disk_is_full_is_waited_for() {
+    let kafka = Testbed::kafka().await.unwrap();
+    kafka.stop().await.unwrap();
+    let disk = SmallDisk::over(&kafka.folder().join("data"), "1g");
+    kafka.start().await.unwrap();
+    let folder = TempDir::new().unwrap();
+    let url: JournalUrl = kafka.journal("full").parse().unwrap();
+    let load = Load::begin(load::open(&url, &load::with_spill(folder.path())).await, 300);
+    load.goes_on(50).await;
+    disk.shrink_to_fit(64);
+    load.spills(true).await;
+    load.goes_on(50).await;
+
+    // A broker that can't write ends itself; one that hasn't yet is ended as an operator would do.
+    disk.resize("1g");
+    kafka.stop().await.unwrap();
+    kafka.start().await.unwrap();
+    load.spills(false).await;
+    load.goes_on(20).await;
+    let (expected, slowest) = load.end().await;
+    assert!(slowest < Duration::from_secs(20), "{slowest:?}");
     assert_eq!(conformance::last_numbers(&url).await, expected);
 }

@@ -3,46 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
 mod conformance;
+mod disk;
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use conformance::PATIENCE;
+use disk::SmallDisk;
 use journal::*;
 use tempfile::TempDir;
 use testbed::Testbed;
-
-/// A disk of a few MiB. Only root may mount one, as on the machines that run these tests.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn new() -> SmallDisk {
-        let folder = TempDir::new().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
-            .arg(folder.path())
-            .status();
-        assert!(mounted.unwrap().success(), "a tmpfs can't be mounted: run this test as root");
-        SmallDisk(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn grow(&self) {
-        let grown =
-            Command::new("mount").args(["-o", "remount,size=64m"]).arg(self.path()).status();
-        assert!(grown.unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
 
 async fn open(url: &JournalUrl, folder: &Path) -> Result<Appender, AppendError> {
     let spill = SpillSettings {
@@ -72,7 +42,8 @@ async fn takes(appender: &Appender, id: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_full_disk_refuses_is_known_and_nothing_else_is_lost() {
     let kafka = Testbed::kafka().await.unwrap();
-    let disk = SmallDisk::new();
+    let folder = TempDir::new().unwrap();
+    let disk = SmallDisk::over(folder.path(), "6m");
     let url: JournalUrl = kafka.journal("full-disk").parse().unwrap();
     let appender = open(&url, disk.path()).await.unwrap();
     let lane = appender.lane("client");
@@ -96,7 +67,7 @@ async fn what_a_full_disk_refuses_is_known_and_nothing_else_is_lost() {
     assert!(durable > 10, "{durable}");
     // What doesn't fit is refused, whoever's it is; when somebody has made room, it is taken again.
     assert!(!takes(&appender, "too-large").await);
-    disk.grow();
+    disk.resize("64m");
     assert!(takes(&appender, "later").await);
     kafka.start().await.unwrap();
     let until = Instant::now() + PATIENCE;
