@@ -8,6 +8,7 @@ pub mod outage;
 pub mod secure;
 pub mod slow;
 pub mod smuggled;
+pub mod upgrades;
 
 use std::time::Duration;
 

@@ -54,9 +54,10 @@ impl std::fmt::Debug for KafkaAppender {
 #[derive(Debug)]
 struct Core {
     reports: Arc<Reports>,
-    /// Records that nobody waits for gather here for a few milliseconds, so that librdkafka gets
-    /// them together: a hand-over of its own for each costs its thread a wake-up. A held record
-    /// takes all of them along.
+    /// Records gather here, so that librdkafka gets them together: a hand-over of its own for each
+    /// costs its thread a wake-up. Those that nobody waits for gather for a few milliseconds; a held
+    /// one takes all of them along, at once when nothing is on its way, otherwise with the next
+    /// report: before that it would not be sent either.
     gathered: Mutex<Gathered>,
     room: Notify,
     closed: AtomicBool,
@@ -69,6 +70,8 @@ struct Gathered {
     bytes: usize,
     /// When the first of them came.
     since: Option<Instant>,
+    /// Whether somebody waits for one of them.
+    held: bool,
     /// Records that were taken so far, all together and by partition.
     taken: u64,
     taken_by_partition: Box<[u64]>,
@@ -107,7 +110,7 @@ impl Core {
             }
             gathered.bytes -= length;
         }
-        gathered.since = None;
+        (gathered.since, gathered.held) = (None, false);
     }
 
     /// The poller thread: hands over what has gathered for long enough, serves delivery reports, and
@@ -123,11 +126,11 @@ impl Core {
             producer.poll(patience);
             drop(producer);
             let mut gathered = self.gathered.lock();
-            // Reports come with every answer of the broker; to hand over as often would be to send
-            // a handful of records each time.
+            // Reports come with every answer of the broker; to hand over as often what nobody waits
+            // for would be to send a handful of records each time.
             patience = match gathered.since.map(|since| since.elapsed()) {
                 None => idle,
-                Some(age) if age < linger => linger - age,
+                Some(age) if age < linger && !gathered.held => linger - age,
                 Some(_) => {
                     self.hand_over(&mut gathered);
                     linger
@@ -198,6 +201,7 @@ impl KafkaAppender {
                 messages: VecDeque::new(),
                 bytes: 0,
                 since: None,
+                held: false,
                 taken: 0,
                 taken_by_partition: (0..partitions).map(|_| 0).collect(),
             }),
@@ -247,10 +251,13 @@ impl KafkaAppender {
         if before > 0 && before + record.len() > self.most && !lane.drains() {
             return Err(AppendError::Full(record));
         }
-        waiting.fetch_add(record.len(), Ordering::Relaxed);
         let mut gathered = self.core.gathered.lock();
+        // Under the lock: what waits and hasn't gathered is on its way.
+        let waiting = waiting.fetch_add(record.len(), Ordering::Relaxed) + record.len();
         gathered.put(lane.clone(), number, record);
-        if urgency == Urgency::Held || gathered.is_enough() {
+        gathered.held |= urgency == Urgency::Held;
+        let none_is_on_its_way = waiting == gathered.bytes;
+        if gathered.held && none_is_on_its_way || gathered.is_enough() {
             self.core.hand_over(&mut gathered);
         }
         Ok(())
@@ -294,7 +301,7 @@ impl KafkaAppender {
         let mut gathered = core.gathered.lock();
         let old = std::mem::replace(&mut gathered.producer, Arc::new(anew));
         let mut taken: Vec<Message> = gathered.messages.drain(..).collect();
-        (gathered.bytes, gathered.since) = (0, None);
+        (gathered.bytes, gathered.since, gathered.held) = (0, None, false);
         drop(gathered);
         taken.iter().for_each(|message| core.reports.settle(message));
         old.take_back();
