@@ -19,10 +19,10 @@ LOADS = {
 ERRORS = ("connect", "read", "write", "status", "timeout")
 
 
-def wrk(port, load, connections, seconds, cores):
+def wrk(url, load, connections, seconds, cores):
     method, path, size, _ = LOADS[load]
     command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT),
-               f"http://127.0.0.1:{port}", "--", method, path, str(size)]
+               url, "--", method, path, str(size)]
     done = subprocess.run(command, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
@@ -34,10 +34,10 @@ def cell(subjects, name, load, connections, warm_up, seconds):
     """Starts the subject, warms it up, measures, stops it. A dict of raw numbers."""
     running = subjects.start(name)
     pins = subjects.pins
-    warm = wrk(running.port, load, connections, warm_up, pins.load)
+    warm = wrk(running.url, load, connections, warm_up, pins.load)
     core = pins.proxy.split(",")[0]
     cpu, busy, began = running.process.cpu_seconds(), busy_ticks(core), time.monotonic()
-    measured = wrk(running.port, load, connections, seconds, pins.load)
+    measured = wrk(running.url, load, connections, seconds, pins.load)
     cpu, busy, took = running.process.cpu_seconds() - cpu, busy_ticks(core) - busy, time.monotonic() - began
     peak = running.process.memory("VmHWM")
     clean, journal = running.stop()

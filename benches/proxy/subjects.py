@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ TITLES = {
     "file-unheld": "… not held (`--durability none`)",
     "kafka": "capture-proxy, Kafka",
     "kafka-unheld": "… not held (`--durability none`)",
+    "nginx-tls": "nginx reverse proxy, TLS to its clients",
+    "forward-tls": "capture-proxy, no capture, TLS to its clients",
+    "kafka-tls": "capture-proxy, Kafka, TLS to its clients",
 }
 # Every ratio is to this one.
 BASE = "nginx"
@@ -27,6 +31,7 @@ BASE = "nginx"
 @dataclass
 class Running:
     """A subject that serves. `journal_bytes` is 0 for those that have none."""
+    url: str
     port: int
     process: Process
     journal_bytes: object
@@ -58,21 +63,34 @@ class Subjects:
         """Starts a subject; returns when it accepts connections."""
         self.count += 1
         if name == "backend":
-            return Running(self.backend_port, Untouched(self.backend), lambda: 0, lambda: None)
-        port = free_port()
+            url = f"http://127.0.0.1:{self.backend_port}"
+            return Running(url, self.backend_port, Untouched(self.backend), lambda: 0, lambda: None)
+        port, tls = free_port(), name.endswith("-tls")
         nothing = (lambda: 0, lambda: None)
         if name == "relay":
             argv = [self.programs / "relay", "--listen", f"127.0.0.1:{port}",
                     "--to", f"127.0.0.1:{self.backend_port}", "--threads", "1"]
-        elif name in ("nginx", "nginx-mirror"):
-            argv = self.nginx(port, name == "nginx-mirror")
+        elif name.startswith("nginx"):
+            argv = self.nginx(port, name == "nginx-mirror", tls)
         elif name == "haproxy":
             argv = self.haproxy(port)
         else:
-            argv, *nothing = self.capture_proxy(port, name)
+            argv, *nothing = self.capture_proxy(port, name.removesuffix("-tls"))
+            if tls:
+                certificate, key = self.certificate()
+                argv += ["--tls-certificate", certificate, "--tls-key", key]
         process = Process([*argv, *extra], self.pins.proxy, self.folder / f"{name}.log")
         process.wait_for_port(port)
-        return Running(port, process, *nothing)
+        return Running(f"http{'s' if tls else ''}://127.0.0.1:{port}", port, process, *nothing)
+
+    def certificate(self):
+        """A certificate on P-256 and its key: files."""
+        certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
+        if not key.exists():
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                            "-subj", "/CN=localhost", "-days", "1", "-keyout", key, "-out", certificate],
+                           check=True, capture_output=True)
+        return certificate, key
 
     def capture_proxy(self, port, name):
         kind, _, unheld = name.partition("-")
@@ -92,8 +110,12 @@ class Subjects:
             argv += ["--durability", "none"]
         return argv, size, clean_up
 
-    def nginx(self, port, mirror):
-        conf = self.folder / f"nginx{'-mirror' if mirror else ''}.conf"
+    def nginx(self, port, mirror, tls):
+        conf = self.folder / f"nginx{'-mirror' if mirror else '-tls' if tls else ''}.conf"
+        encrypted, files = "", ""
+        if tls:
+            certificate, key = self.certificate()
+            encrypted, files = "ssl", f"ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"
         user = "user root;" if os.geteuid() == 0 else ""
         pass_on = "proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $host;"
         extra, locations = "proxy_request_buffering off;", ""
@@ -113,7 +135,7 @@ http {{
   upstream source {{ server 127.0.0.1:{self.backend_port}; {keep} }}
   upstream mirror {{ server 127.0.0.1:{self.mirror_port}; {keep} }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} {encrypted} backlog=4096; {files}
     location / {{ proxy_pass http://source; {pass_on} {extra} }}
     {locations}
   }}

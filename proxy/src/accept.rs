@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use codec::proxy_header::{self, Begins};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::l4::stream::Stream as Bare;
 use thiserror::Error;
@@ -14,7 +15,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use crate::addresses::Trusted;
-use crate::proxy_header::{self, Begins};
 use crate::tls::Listening;
 use crate::watched::Watched;
 

@@ -23,7 +23,6 @@ mod left_out;
 mod metrics;
 mod opaque_search;
 mod pass;
-mod proxy_header;
 mod recording;
 mod refusal;
 mod requests;

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use stage::PATIENCE;
 use stage::upgrades::{OK, PROGRAM, Service, audit, field, upgrade_under_load, write};
 use testbed::ScriptedSource;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

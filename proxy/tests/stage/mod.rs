@@ -10,6 +10,7 @@ pub mod slow;
 pub mod smuggled;
 pub mod upgrades;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -150,6 +151,18 @@ impl Captured {
             }
         }
         Captured { records, folder: None }
+    }
+
+    /// As readers take it: what a spill has brought twice is there once.
+    pub fn once(mut self) -> Captured {
+        let mut last: HashMap<String, u64> = HashMap::new();
+        self.records.retain(|record| {
+            let last = last.entry(record.connection.clone()).or_default();
+            let is_new = record.number > *last;
+            *last = record.number.max(*last);
+            is_new
+        });
+        self
     }
 
     /// The connections in the order of their coming.

@@ -153,7 +153,7 @@ pub async fn upgrade_under_load(journal: &str, more: &[&str], upgrades: usize) {
     }
     service.signal("-TERM");
     tokio::task::block_in_place(|| service.hears("has drained"));
-    let captured = Captured::read(&journal.parse().unwrap()).await;
+    let captured = Captured::read(&journal.parse().unwrap()).await.once();
     captured.assert_complete();
     assert_eq!(captured.ends(), written.load(Ordering::Relaxed));
     let nodes: std::collections::BTreeSet<_> = captured.records.iter().map(|r| &r.node).collect();

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 /// What the first bytes of a connection come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Begins {
+pub enum Begins {
     /// At least so many bytes more are needed, and a header has them.
     Open(usize),
     /// With no header.
@@ -26,7 +26,7 @@ pub(crate) enum Begins {
 
 /// It begins as a header, and is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     #[error("version 1: no CRLF within 107 bytes")]
     Unended,
     #[error("version 1: not `PROXY TCP4|TCP6|UNKNOWN …`")]
@@ -50,7 +50,7 @@ const FIXED: usize = 16;
 const LONGEST: usize = 4096;
 
 /// Looks at what a connection begins with, as far as it has been read.
-pub(crate) fn look(bytes: &[u8]) -> Result<Begins, Malformed> {
+pub fn look(bytes: &[u8]) -> Result<Begins, Malformed> {
     if is_or_may_become(bytes, FIRST) {
         return first(bytes);
     }
