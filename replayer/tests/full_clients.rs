@@ -14,12 +14,7 @@ async fn clients_of_elasticsearch_8() {
             client.work(taps.front.addr(), &lab.index).await.unwrap();
         }
     }
-    lab.stop_proxy().await;
-    taps.assert_same().await;
-    let summary = lab.replay(|_| {}).await.unwrap();
-    let differences = lab.differences().await;
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
-    assert!(summary.is_converged(), "{summary}");
+    taps.assert_replayed(&lab).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,10 +38,5 @@ async fn elasticdump_out_of_a_cluster_and_into_it() {
         run(indexed.clone(), file.clone()).await;
         run(file, format!("{indexed}-copy")).await;
     }
-    lab.stop_proxy().await;
-    taps.assert_same().await;
-    let summary = lab.replay(|_| {}).await.unwrap();
-    let differences = lab.differences().await;
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
-    assert!(summary.is_converged(), "{summary}");
+    taps.assert_replayed(&lab).await;
 }

@@ -3,7 +3,7 @@
 
 mod lab;
 
-use lab::{Lab, curl::Curl, taps};
+use lab::{Lab, curl::Curl};
 use testbed::Client;
 
 async fn converges(source: &str, clients: &[&str]) {
@@ -16,17 +16,7 @@ async fn converges(source: &str, clients: &[&str]) {
             println!("{name} on {source}: {:?}", began.elapsed());
         }
     }
-    finish(&lab, &taps).await;
-}
-
-async fn finish(lab: &Lab, taps: &taps::Taps) {
-    lab.stop_proxy().await;
-    taps.assert_same().await;
-    let summary = lab.replay(|_| {}).await.unwrap();
-    println!("{summary}");
-    let differences = lab.differences().await;
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
-    assert!(summary.is_converged(), "{summary}");
+    taps.assert_replayed(&lab).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +33,7 @@ async fn clients_of_opensearch() {
 async fn curl_with_every_orderly_flag() {
     let (lab, taps) = Lab::tapped("curl", "7.17", "2").await;
     Curl::new(taps.front.url(), lab.index.clone()).orderly().await;
-    finish(&lab, &taps).await;
+    taps.assert_replayed(&lab).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

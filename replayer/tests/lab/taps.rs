@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use testbed::{Tap, Tapped};
 
+use super::Lab;
+
 /// Between clients and the proxy, and between the proxy and the source.
 pub struct Taps {
     pub front: Tap,
@@ -40,6 +42,17 @@ impl Taps {
         let (sent, answered) = (sum(|one| &one.to_server), sum(|one| &one.to_client));
         println!("{} connections, {sent} bytes sent, {answered} answered: the same", front.len());
         assert!(sent > 0 && answered > 0);
+    }
+
+    /// Ends the recording: nothing was changed on its way, and replayed it makes both clusters the same.
+    pub async fn assert_replayed(&self, lab: &Lab) {
+        lab.stop_proxy().await;
+        self.assert_same().await;
+        let summary = lab.replay(|_| {}).await.unwrap();
+        println!("{summary}");
+        let differences = lab.differences().await;
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
+        assert!(summary.is_converged(), "{summary}");
     }
 
     /// As [`Taps::assert_same`] with clients that go away at any moment: what one side has of a connection the other
