@@ -65,10 +65,13 @@ fn is_or_may_become(bytes: &[u8], signature: &[u8]) -> bool {
 }
 
 fn first(bytes: &[u8]) -> Result<Begins, Malformed> {
-    if let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
+    // However much came at once, a longer line is none.
+    let begins = &bytes[..bytes.len().min(LONGEST_LINE)];
+    if let Some(end) = begins.windows(2).position(|two| two == b"\r\n") {
         return line(&bytes[FIRST.len()..end]).map(Begins::With);
     }
-    if bytes.len() >= LONGEST_LINE {
+    let left = LONGEST_LINE - begins.len();
+    if left == 0 {
         return Err(Malformed::Unended);
     }
     let known = bytes.get(FIRST.len()..).unwrap_or_default();
@@ -77,7 +80,7 @@ fn first(bytes: &[u8]) -> Result<Begins, Malformed> {
         false => SHORTEST,
     };
     let ends = if bytes.ends_with(b"\r") { 1 } else { 2 };
-    Ok(Begins::Open(shortest.saturating_sub(bytes.len()).max(ends)))
+    Ok(Begins::Open(shortest.saturating_sub(bytes.len()).max(ends).min(left)))
 }
 
 /// What stands between `PROXY ` and CRLF.

@@ -42,6 +42,7 @@ fn headers_are_read_to_their_last_byte_and_no_further() {
     check(b"PROXY TCP6 2001:db8::5 ::1 51234 9200\r\n", Some("[2001:db8::5]:51234"));
     check(b"PROXY UNKNOWN\r\n", None);
     check(b"PROXY UNKNOWN ffff:f::f ::1 65535 65535\r\n", None);
+    check(&[b"PROXY UNKNOWN ", &[b'x'; 91][..], b"\r\n"].concat(), None);
     let four = [203, 0, 113, 5, 10, 0, 0, 1, 0xC8, 0x22, 0x23, 0xF0];
     check(&second_version(0x21, 0x11, &four), Some("203.0.113.5:51234"));
     let with_values = [&four[..], b"\x03\x00\x04crc!\x04\x00\x0212"].concat();
@@ -75,6 +76,7 @@ fn what_is_no_header_is_told_by_its_first_bytes_and_what_pretends_to_be_one_is_r
         (b"PROXY / HTTP/1.1\r\n", Malformed::Line),
         (b"PROXY UNKNOWN\xFF\r\n", Malformed::Line),
         (&[FIRST, &[b'x'; 200]].concat(), Malformed::Unended),
+        (&[b"PROXY UNKNOWN ", &[b'x'; 92][..], b"\r\n"].concat(), Malformed::Unended),
         (&second_version(0x22, 0x11, &[0; 12]), Malformed::Command),
         (&second_version(0x11, 0x11, &[0; 12]), Malformed::Command),
         (&second_version(0x21, 0x11, &[0; 11]), Malformed::Short),
