@@ -28,14 +28,22 @@ TITLES = {
 BASE = "nginx"
 
 
+def has_tls(name):
+    return name.endswith("-tls")
+
+
 @dataclass
 class Running:
     """A subject that serves. `journal_bytes` is 0 for those that have none."""
-    url: str
     port: int
     process: Process
     journal_bytes: object
     clean_up: object
+    scheme: str = "http"
+
+    @property
+    def url(self):
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def stop(self):
         """Ends it, so that all it captured is in its journal; gives the journal's size; deletes that."""
@@ -63,25 +71,24 @@ class Subjects:
         """Starts a subject; returns when it accepts connections."""
         self.count += 1
         if name == "backend":
-            url = f"http://127.0.0.1:{self.backend_port}"
-            return Running(url, self.backend_port, Untouched(self.backend), lambda: 0, lambda: None)
-        port, tls = free_port(), name.endswith("-tls")
+            return Running(self.backend_port, Untouched(self.backend), lambda: 0, lambda: None)
+        port = free_port()
         nothing = (lambda: 0, lambda: None)
         if name == "relay":
             argv = [self.programs / "relay", "--listen", f"127.0.0.1:{port}",
                     "--to", f"127.0.0.1:{self.backend_port}", "--threads", "1"]
         elif name.startswith("nginx"):
-            argv = self.nginx(port, name == "nginx-mirror", tls)
+            argv = self.nginx(port, name)
         elif name == "haproxy":
             argv = self.haproxy(port)
         else:
             argv, *nothing = self.capture_proxy(port, name.removesuffix("-tls"))
-            if tls:
+            if has_tls(name):
                 certificate, key = self.certificate()
                 argv += ["--tls-certificate", certificate, "--tls-key", key]
         process = Process([*argv, *extra], self.pins.proxy, self.folder / f"{name}.log")
         process.wait_for_port(port)
-        return Running(f"http{'s' if tls else ''}://127.0.0.1:{port}", port, process, *nothing)
+        return Running(port, process, *nothing, scheme="https" if has_tls(name) else "http")
 
     def certificate(self):
         """A certificate on P-256 and its key: files."""
@@ -110,16 +117,16 @@ class Subjects:
             argv += ["--durability", "none"]
         return argv, size, clean_up
 
-    def nginx(self, port, mirror, tls):
-        conf = self.folder / f"nginx{'-mirror' if mirror else '-tls' if tls else ''}.conf"
+    def nginx(self, port, name):
+        conf = self.folder / f"{name}.conf"
         encrypted, files = "", ""
-        if tls:
+        if has_tls(name):
             certificate, key = self.certificate()
             encrypted, files = "ssl", f"ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"
         user = "user root;" if os.geteuid() == 0 else ""
         pass_on = "proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $host;"
         extra, locations = "proxy_request_buffering off;", ""
-        if mirror:
+        if name == "nginx-mirror":
             # The body is needed twice, so it is read whole first; memory, not a file, has it.
             extra = "mirror /mirror; mirror_request_body on; client_body_buffer_size 256k;"
             locations = f"location = /mirror {{ internal; proxy_pass http://mirror$request_uri; {pass_on} }}"

@@ -4,6 +4,7 @@
 mod stage;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -23,7 +24,8 @@ async fn twenty_upgrades_under_load_fail_no_request_and_lose_no_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_takes_long_ends_on_the_old_process_while_the_new_one_serves() {
     let source = ScriptedSource::silent().await.unwrap();
-    let mut service = Service::capturing(&source.url(), "none", &["--threads", "1"]);
+    let mut service =
+        Service::start(Path::new(PROGRAM), &source.url(), "none", &["--threads", "1"]);
     let mut long = TcpStream::connect(service.address).await.unwrap();
     long.write_all(b"GET /long HTTP/1.1\r\n\r\n").await.unwrap();
     source.wait_for(0, 10).await.unwrap();
@@ -63,17 +65,7 @@ async fn when_the_new_process_cannot_serve_the_old_one_goes_on() {
     let source = ScriptedSource::answering(OK).await.unwrap();
     let journal = format!("file://{}", folder.path().join("j").display());
     let path = config.display().to_string();
-    let arguments = [
-        "--listen",
-        "127.0.0.1:0",
-        "--source",
-        &source.url(),
-        "--journal",
-        &journal,
-        "--config",
-        &path,
-    ];
-    let mut service = Service::start(&program, &arguments);
+    let mut service = Service::start(&program, &source.url(), &journal, &["--config", &path]);
     let served = async |address: SocketAddr| {
         let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let client = tokio::spawn(write(address, Arc::clone(&stop), Arc::clone(&written)));

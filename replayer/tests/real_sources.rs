@@ -11,11 +11,7 @@ async fn converges(source: &str, target: &str) {
     let lab = Lab::between(&name, source, target).await;
     awkward(&lab, 1, 6, 60).await;
     lab.stop_proxy().await;
-    let summary = lab.replay(|_| {}).await.unwrap();
-    println!("{source} to {target}\n{summary}");
-    let differences = lab.differences().await;
-    assert!(differences.is_empty(), "{source} to {target}:\n{}", differences.join("\n"));
-    assert!(summary.is_converged(), "{source} to {target}: {summary}");
+    lab.replay_and_compare().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,9 +28,11 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn start(program: &Path, arguments: &[&str]) -> Service {
+    /// In front of `source`, with `more` arguments than it needs.
+    pub fn start(program: &Path, source: &str, journal: &str, more: &[&str]) -> Service {
         let mut command = Command::new(program);
-        let mut first = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        command.args(["--listen", "127.0.0.1:0", "--source", source, "--journal", journal]);
+        let mut first = command.args(more).stderr(Stdio::piped()).spawn().unwrap();
         let (say, log) = channel();
         let stderr = BufReader::new(first.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -43,12 +45,6 @@ impl Service {
         let said = service.hears("capture-proxy serves");
         service.address = field(&said, "\"address\":\"").parse().unwrap();
         service
-    }
-
-    /// The program itself, in front of `source`.
-    pub fn capturing(source: &str, journal: &str, more: &[&str]) -> Service {
-        let usual = ["--listen", "127.0.0.1:0", "--source", source, "--journal", journal];
-        Service::start(Path::new(PROGRAM), &[&usual[..], more].concat())
     }
 
     /// The next line with these words.
@@ -131,7 +127,7 @@ pub fn audit(journal: &str) {
 pub async fn upgrade_under_load(journal: &str, more: &[&str], upgrades: usize) {
     let source = ScriptedSource::answering(OK).await.unwrap();
     let arguments = [more, &["--threads", "2"]].concat();
-    let mut service = Service::capturing(&source.url(), journal, &arguments);
+    let mut service = Service::start(Path::new(PROGRAM), &source.url(), journal, &arguments);
     let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let clients: Vec<_> = (0..8)
         .map(|_| tokio::spawn(write(service.address, Arc::clone(&stop), Arc::clone(&written))))

@@ -365,6 +365,17 @@ impl Lab {
         assert!(!left.is_empty());
     }
 
+    /// Replays what was captured. What is wrong then, if anything is: a difference, or a doubt that is left.
+    pub async fn replay_and_compare(&self) -> anyhow::Result<()> {
+        let summary = self.replay(|_| {}).await.unwrap();
+        println!("{}: {summary}", self.index);
+        let differences = self.differences().await;
+        if differences.is_empty() && summary.is_converged() {
+            return Ok(());
+        }
+        anyhow::bail!("{}: {summary}\n{}", self.index, differences.join("\n"))
+    }
+
     /// What differs in all indices whose names begin with this lab's.
     pub async fn differences(&self) -> Vec<String> {
         equal::differences(&self.source, &self.on_target, &self.index).await

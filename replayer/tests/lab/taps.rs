@@ -48,11 +48,7 @@ impl Taps {
     pub async fn assert_replayed(&self, lab: &Lab) {
         lab.stop_proxy().await;
         self.assert_same().await;
-        let summary = lab.replay(|_| {}).await.unwrap();
-        println!("{summary}");
-        let differences = lab.differences().await;
-        assert!(differences.is_empty(), "{}", differences.join("\n"));
-        assert!(summary.is_converged(), "{summary}");
+        lab.replay_and_compare().await.unwrap();
     }
 
     /// As [`Taps::assert_same`] with clients that go away at any moment: what one side has of a connection the other
