@@ -30,6 +30,7 @@ enum Command {
 ///
 /// Settings → logs → `run` → drain. Messages go to stderr, results to stdout.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let small_pages = refuse_huge_pages();
     let flags = match Cli::try_parse_from(arguments) {
         Ok(Cli { command: Some(Command::Audit(flags)), .. }) => return show_audit(&flags),
         Ok(Cli { flags, .. }) => flags,
@@ -46,6 +47,9 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     start_logs(LogFormat::of_stderr(), &settings.log_level);
+    if let Err(error) = small_pages {
+        tracing::warn!(%error, "huge pages could not be turned off: some MiB more may be in use");
+    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
@@ -66,6 +70,20 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             error.exit()
         }
     }
+}
+
+/// Memory stays what was asked for, from the first page on.
+///
+/// A huge page is 2 MiB that are resident as soon as some bytes of them are in use; and the kernel makes them
+/// later too, out of what has lain there for twenty minutes, so that the process grows without a request.
+#[cfg(target_os = "linux")]
+fn refuse_huge_pages() -> std::io::Result<()> {
+    Ok(rustix::thread::disable_transparent_huge_pages(true)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_huge_pages() -> std::io::Result<()> {
+    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {

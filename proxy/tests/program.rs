@@ -67,6 +67,14 @@ fn sigterm_drains_and_ends_with_0() {
     let mut request = [0; 47];
     accepted.read_exact(&mut request).unwrap();
     let pid = child.id().to_string();
+    #[cfg(target_os = "linux")]
+    {
+        // It grows by what clients need, not by what the kernel makes of it.
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let mut has_huge_pages =
+            status.lines().filter_map(|line| line.strip_prefix("THP_enabled:"));
+        assert_eq!(has_huge_pages.next().map(str::trim), Some("0"), "{status}");
+    }
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     // The open exchange is let end.
     let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
