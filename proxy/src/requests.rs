@@ -128,6 +128,8 @@ pub(crate) async fn forward(
     let mut size = ReadSize::between(LEAST_READ, settings.read_size);
     let mut window: VecDeque<Parcel> = VecDeque::new();
     let (mut waiting, mut closed) = (0, false);
+    // One that broke has sent what it has sent, as one that closed: without an end of its TLS, most do.
+    let mut broken: Option<io::Error> = None;
     let memory = Memory::Waits(connection.budget, &connection.metrics.memory.waits);
     // Runs while a head is kept back: it pins memory that others may wait for.
     let mut late: Option<Pin<Box<Sleep>>> = None;
@@ -156,7 +158,7 @@ pub(crate) async fn forward(
                 // Nobody knows whether an answer is due, but the source does once it sees the end.
                 let _ = source.shutdown().await;
             }
-            return Ended::Closed;
+            return broken.map_or(Ended::Closed, Ended::Failed);
         }
         if connection.tape.has_backlog() {
             connection.tape.drained(settings.journal_patience).await;
@@ -187,8 +189,8 @@ pub(crate) async fn forward(
                     side.give_up(connection);
                 }
                 Err(error) => {
+                    (closed, broken) = (true, Some(error));
                     side.give_up(connection);
-                    return Ended::Failed(error);
                 }
             },
             () = &mut drained, if window.is_empty() && !closed => return Ended::Drained,

@@ -41,6 +41,31 @@ async fn a_client_with_the_ca_is_served_over_tls_and_captured_in_the_clear() {
     assert_eq!(captured.answers(0), answer.as_bytes());
 }
 
+/// As a process does that is killed, and many a client library.
+#[tokio::test]
+async fn a_client_that_leaves_without_ending_its_tls_has_sent_what_it_sent() {
+    let (authority, files) = (Authority::new("ours").unwrap(), Files::new());
+    let (certificate, key) = files.issue("proxy", &authority.server(HERE).unwrap());
+    let stage = Stage::with(answering().await, |flags| {
+        (flags.tls_certificate, flags.tls_key) = (Some(certificate), Some(key));
+    })
+    .await;
+    let client = SecureClient::trusting(&authority);
+    for connection in 0..20 {
+        let mut stream = client.connect(stage.proxy).await.unwrap();
+        exchange(&mut stream, PUT, OK.len()).await.unwrap();
+        stream.write_all(PUT).await.unwrap();
+        drop(stream);
+        let sent = [PUT, PUT].concat();
+        assert_eq!(stage.source.wait_for(connection, sent.len()).await.unwrap(), sent);
+    }
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    for connection in 0..20 {
+        assert_eq!(captured.answers(connection), [OK, OK].concat());
+    }
+}
+
 #[tokio::test]
 async fn both_versions_are_spoken_and_no_other_protocol_is_offered() {
     let (authority, files) = (Authority::new("ours").unwrap(), Files::new());
