@@ -16,6 +16,9 @@ use crate::watched::{FileError, Watched};
 
 const EVERY: Duration = Duration::from_secs(2);
 const WARN_EVERY: Duration = Duration::from_secs(60);
+/// What is said of a source whose certificate nobody looks at.
+pub(crate) const UNVERIFIED: &str =
+    "--danger-accept-invalid-certs: nobody knows whether the source is the source";
 
 /// What is looked after.
 #[derive(Clone)]
@@ -40,9 +43,7 @@ pub(crate) async fn follow(files: Files, systemd: Systemd) {
             Some(()) = async { hangups.as_mut()?.recv().await } => true,
         };
         if files.unverified && warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-            tracing::warn!(
-                "--danger-accept-invalid-certs: nobody knows whether the source is the source"
-            );
+            tracing::warn!("{UNVERIFIED}");
             warned = Some(Instant::now());
         }
         if asked {

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Settings;
 use crate::accept::make_ready;
-use crate::certificates::{Files, follow};
+use crate::certificates::{Files, UNVERIFIED, follow};
 use crate::connection::Connection;
 use crate::heartbeat::{beat, last_beat};
 use crate::metrics::Metrics;
@@ -157,7 +157,8 @@ impl CaptureProxy {
         if let Some(journal) = &journal {
             settings.read_size = fitting(settings.read_size, journal.largest_record());
         }
-        let ready = Readiness::default();
+        let unverified = settings.source_tls.danger_accept_invalid_certs;
+        let ready = Readiness::with_warnings(unverified.then(|| UNVERIFIED.to_owned()));
         let node: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let app = Arc::new(App {
             tls,
@@ -207,7 +208,7 @@ impl CaptureProxy {
             listener: app.tls.clone(),
             sources: app.sources.clone(),
             metrics: app.metrics.tls.clone(),
-            unverified: app.settings.source_tls.danger_accept_invalid_certs,
+            unverified,
         };
         let mut upkeep = vec![tokio::spawn(follow(files, systemd.clone()))];
         if let Some(every) = watchdog {

@@ -204,6 +204,14 @@ async fn the_sources_certificate_is_verified_against_its_address_too() {
     })
     .await;
     check(&front, ok, &|flags| flags.danger_accept_invalid_certs = true).await;
+    let stage = Stage::with(answering().await, |flags| {
+        flags.source = Some(front.url());
+        flags.danger_accept_invalid_certs = true;
+    })
+    .await;
+    let report = stage.ask_admin("/readyz").await;
+    assert!(report.starts_with("HTTP/1.1 200 "), "{report}");
+    assert!(report.contains("warning: --danger-accept-invalid-certs"), "{report}");
     // What wants to see a certificate of ours.
     let identity = |flags: &mut capture_proxy::Flags,
                     pair: (&std::path::Path, &std::path::Path)| {

@@ -14,15 +14,33 @@ use tokio::task::JoinHandle;
 
 /// Whether a balancer should send clients here.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness {
+    ready: Arc<AtomicBool>,
+    /// What is dangerous all the same: lines of the report.
+    warnings: Arc<[String]>,
+}
 
 impl Readiness {
+    /// Not ready yet; `/readyz` says each of `warnings` on a line of its own, ready or not.
+    pub fn with_warnings(warnings: impl IntoIterator<Item = String>) -> Self {
+        Self { warnings: warnings.into_iter().collect(), ..Self::default() }
+    }
+
     pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+        self.ready.store(ready, Ordering::Release);
     }
 
     pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.ready.load(Ordering::Acquire)
+    }
+
+    fn report(&self) -> (StatusCode, String) {
+        let (status, word) = match self.is_ready() {
+            true => (StatusCode::OK, "ok\n"),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        };
+        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+        (status, std::iter::once(word.to_owned()).chain(warnings).collect())
     }
 }
 
@@ -115,11 +133,8 @@ impl Drop for Admin {
     }
 }
 
-async fn readyz(State((_, ready)): State<(Registry, Readiness)>) -> (StatusCode, &'static str) {
-    match ready.is_ready() {
-        true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-    }
+async fn readyz(State((_, ready)): State<(Registry, Readiness)>) -> (StatusCode, String) {
+    ready.report()
 }
 
 async fn metrics(State((registry, _)): State<(Registry, Readiness)>) -> (StatusCode, String) {
