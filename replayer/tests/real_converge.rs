@@ -5,7 +5,7 @@ mod lab;
 
 use std::time::Duration;
 
-use cluster::Method;
+use cluster::{Method, Request};
 use lab::Lab;
 use serde_json::json;
 use traffic_replayer::{Mutations, Settings};
@@ -253,7 +253,10 @@ async fn scrolls_go_on_with_the_ids_of_the_target() {
     let index = &lab.index;
     let lines: String =
         (0..30).map(|n| format!("{{\"index\":{{\"_id\":\"{n}\"}}}}\n{{\"n\":{n}}}\n")).collect();
-    lab.bulk(&format!("/{index}/_bulk?refresh=true"), lines).await;
+    // On both sides from the beginning: what one connection reads doesn't wait for what another wrote.
+    let bulk = Request::ndjson(Method::POST, &format!("/{index}/_bulk?refresh=true"), lines);
+    assert!(lab.send_to_source(bulk.clone()).await.is_success());
+    assert!(lab.send_to_target(bulk).await.is_success());
     let mut page =
         lab.ok(Method::POST, &format!("/{index}/_search?scroll=1m"), &json!({"size": 10})).await;
     let mut pages = 0;
