@@ -46,7 +46,7 @@ pub(crate) const BY_RULE: &str = "dropped by rule";
 /// An exchange whose turn has come.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) captured: Captured,
+    pub(crate) captured: Box<Captured>,
     pub(crate) exchange: Exchange,
     pub(crate) meaning: What,
     /// The source may have executed it on either side of a deletion of its index.
@@ -308,7 +308,7 @@ async fn deliver(
 /// Hands the tuple over, and says what is left to do.
 async fn record(
     context: &Context,
-    mut captured: Captured,
+    mut captured: Box<Captured>,
     exchange: &Exchange,
     name: &str,
     mut deed: Deed,

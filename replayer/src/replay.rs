@@ -35,7 +35,6 @@ use tokio::{
 };
 
 use crate::{
-    captured::Captured,
     connections::Connections,
     context::{Context, RunError},
     doubt::{Resolved, Swept, Waiting},
@@ -139,9 +138,8 @@ pub(crate) struct Conductor {
 
 /// An exchange that waits for its turn.
 struct Pending {
-    captured: Captured,
-    exchange: converge::Exchange,
-    what: What,
+    /// In a box: it is moved into this map, out of it, and to the pacer, long after it was last touched.
+    job: Box<Job>,
     ready: Option<Freed>,
     /// Of what was known when it was interpreted.
     generation: u64,
@@ -466,7 +464,7 @@ impl Conductor {
             return Ok(nothing_left && self.jobs.is_empty() && share.is_at_end());
         }
         if idle && !self.jobs.is_empty() {
-            let first = self.jobs.values().next().map(|p| p.captured.id()).unwrap_or_default();
+            let first = self.jobs.values().next().map(|p| p.job.captured.id()).unwrap_or_default();
             return Err(RunError::Stuck { waiting: self.jobs.len(), first });
         }
         Ok(nothing_left)

@@ -8,8 +8,13 @@ use tokio::time::Instant;
 
 use super::{Conductor, Freed, Pending, touches};
 use crate::{
-    captured::Captured, connections::Gap, exchange::What, losses::Reason, metrics::Metrics,
-    settings::Mutations, stream::Event,
+    captured::Captured,
+    connections::Gap,
+    exchange::{Job, What},
+    losses::Reason,
+    metrics::Metrics,
+    settings::Mutations,
+    stream::Event,
 };
 
 impl Conductor {
@@ -27,7 +32,7 @@ impl Conductor {
                 Event::Deletes { key, name, began, scope } => {
                     self.open_deletion(key, name, began, scope);
                 }
-                Event::Closed(captured) => self.enter_exchange(*captured).await,
+                Event::Closed(captured) => self.enter_exchange(captured).await,
                 Event::Cancelled { key, claims, weight } => {
                     Metrics::count(&self.context.metrics.nothing, "no whole head");
                     self.finish(key);
@@ -50,7 +55,7 @@ impl Conductor {
         }
     }
 
-    async fn enter_exchange(&mut self, mut captured: Captured) {
+    async fn enter_exchange(&mut self, mut captured: Box<Captured>) {
         let settings = &self.context.settings;
         let later = settings.until.is_some_and(|until| captured.ended > until);
         let earlier = matches!(settings.from, StartFrom::Time(from) if captured.ended < from);
@@ -79,7 +84,9 @@ impl Conductor {
         let ready = freed.map(|ready| Freed::now(ready, self.swept.is_none()));
         let generation = self.knowledge.generation();
         let entered = Instant::now();
-        let pending = Pending { captured, exchange, what, ready, generation, entered };
+        // Whether it overlaps a deletion is known when it is free.
+        let job = Box::new(Job { captured, exchange, meaning: what, overlaps_deletion: false });
+        let pending = Pending { job, ready, generation, entered };
         self.jobs.insert(key, pending);
         self.lines.entry(Arc::clone(&connection)).or_default().waiting.push_back(key);
         if is_free {

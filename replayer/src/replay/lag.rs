@@ -16,7 +16,7 @@ impl Conductor {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         metrics.lag.set(now.saturating_sub(Duration::from_nanos(self.newest)).as_secs_f64());
         // What has begun has told of itself; here is what hasn't, and should have.
-        let oldest = self.jobs.values().map(|pending| pending.captured.began).min();
+        let oldest = self.jobs.values().map(|pending| pending.job.captured.began).min();
         let running = self.lines.values().filter_map(|line| line.running.as_ref());
         let running = running.map(|running| running.began).min().unwrap_or(u64::MAX);
         // The proxies are gone: nothing comes that is older than what was read last.

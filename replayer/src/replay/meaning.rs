@@ -26,12 +26,12 @@ impl Conductor {
     /// What a write means now that its turn has come: by what was answered before it, which may have been read
     /// after it, from another partition.
     pub(super) fn reconsider(&mut self, pending: &mut Pending) {
-        let What::Converge(Meaning::Write(write)) = &pending.what else { return };
+        let What::Converge(Meaning::Write(write)) = &pending.job.meaning else { return };
         if pending.generation == self.knowledge.generation() {
             return;
         }
         self.knowledge.match_patterns(&write.scope());
         let facts = self.knowledge.facts(self.context.source.as_deref());
-        pending.what = What::Converge(interpret(&pending.exchange, &facts));
+        pending.job.meaning = What::Converge(interpret(&pending.job.exchange, &facts));
     }
 }

@@ -68,20 +68,20 @@ impl Conductor {
         let gone: Vec<_> = self
             .jobs
             .iter()
-            .filter(|(_, pending)| stale(pending.captured.claims.first()))
+            .filter(|(_, pending)| stale(pending.job.captured.claims.first()))
             .map(|(key, _)| *key)
             .collect();
         for key in gone {
             let Some(pending) = self.jobs.remove(&key) else { continue };
-            let connection = Arc::clone(&pending.captured.connection);
+            let connection = Arc::clone(&pending.job.captured.connection);
             if let Some(line) = self.lines.get_mut(&connection) {
                 line.waiting.retain(|waiting| *waiting != key);
                 if line.waiting.is_empty() && line.running.is_none() {
                     self.lines.remove(&connection);
                 }
             }
-            self.held = self.held.saturating_sub(pending.captured.weight);
-            self.hand_over(key, pending.ready.is_some(), deletes_of(&pending.what));
+            self.held = self.held.saturating_sub(pending.job.captured.weight);
+            self.hand_over(key, pending.ready.is_some(), deletes_of(&pending.job.meaning));
         }
         // Controls whose moment has come, but not their turn.
         let mut waiting: Vec<_> = self.passed.drain().map(|(_, waiting)| waiting).collect();

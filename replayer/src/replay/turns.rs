@@ -30,7 +30,7 @@ impl Conductor {
                 }
                 let Some(pending) = self.jobs.get_mut(&ready.key) else { continue };
                 pending.ready = Some(Freed::now(ready, self.swept.is_none()));
-                let connection = Arc::clone(&pending.captured.connection);
+                let connection = Arc::clone(&pending.job.captured.connection);
                 self.start_next(&connection);
             }
         }
@@ -70,17 +70,16 @@ impl Conductor {
         let Some(mut pending) = self.jobs.remove(&key) else { return };
         line.waiting.pop_front();
         line.running = Some(Running {
-            number: pending.captured.number,
-            weight: pending.captured.weight,
-            began: pending.captured.began,
-            answered: pending.captured.ended,
-            place: pending.captured.claims.first(),
+            number: pending.job.captured.number,
+            weight: pending.job.captured.weight,
+            began: pending.job.captured.began,
+            answered: pending.job.captured.ended,
+            place: pending.job.captured.claims.first(),
         });
         self.reconsider(&mut pending);
-        let Pending { captured, exchange, what, entered, .. } = pending;
+        let Pending { mut job, entered, .. } = pending;
         self.running += 1;
-        let overlaps_deletion = freed.overlaps_deletion;
-        let job = Box::new(Job { captured, exchange, meaning: what, overlaps_deletion });
+        job.overlaps_deletion = freed.overlaps_deletion;
         let stations = Stations {
             entered,
             ready: freed.at,
