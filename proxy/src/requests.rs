@@ -127,9 +127,10 @@ pub(crate) async fn forward(
     let settings = connection.settings;
     let mut size = ReadSize::between(LEAST_READ, settings.read_size);
     let mut window: VecDeque<Parcel> = VecDeque::new();
-    let (mut waiting, mut closed) = (0, false);
-    // One that broke has sent what it has sent, as one that closed: without an end of its TLS, most do.
-    let mut broken: Option<io::Error> = None;
+    let mut waiting = 0;
+    // How the client left. One that broke has sent what it has sent, as one that closed: without an end of its TLS,
+    // most do.
+    let mut left: Option<Ended> = None;
     let memory = Memory::Waits(connection.budget, &connection.metrics.memory.waits);
     // Runs while a head is kept back: it pins memory that others may wait for.
     let mut late: Option<Pin<Box<Sleep>>> = None;
@@ -153,18 +154,20 @@ pub(crate) async fn forward(
         {
             return ended;
         }
-        if window.is_empty() && closed {
+        if window.is_empty()
+            && let Some(ended) = left
+        {
             if connection.opaque().is_some() {
                 // Nobody knows whether an answer is due, but the source does once it sees the end.
                 let _ = source.shutdown().await;
             }
-            return broken.map_or(Ended::Closed, Ended::Failed);
+            return ended;
         }
         if connection.tape.has_backlog() {
             connection.tape.drained(settings.journal_patience).await;
         }
         let after = window.front().map_or(0, |parcel| parcel.after);
-        let may_read = !closed && waiting < settings.window && !connection.is_last();
+        let may_read = left.is_none() && waiting < settings.window && !connection.is_last();
         tokio::select! {
             biased;
             _ = connection.tape.lane().durable().reached(after), if after > 0 => {}
@@ -184,16 +187,12 @@ pub(crate) async fn forward(
                         true => {}
                     }
                 }
-                Ok(None) => {
-                    closed = true;
-                    side.give_up(connection);
-                }
-                Err(error) => {
-                    (closed, broken) = (true, Some(error));
+                ended => {
+                    left = Some(ended.map_or_else(Ended::Failed, |_| Ended::Closed));
                     side.give_up(connection);
                 }
             },
-            () = &mut drained, if window.is_empty() && !closed => return Ended::Drained,
+            () = &mut drained, if window.is_empty() && left.is_none() => return Ended::Drained,
             Some(()) = ended_sleep(&mut late), if window.is_empty() => {
                 side.give_up(connection);
                 return Ended::Refused(Refusal::Head);

@@ -158,7 +158,7 @@ impl CaptureProxy {
             settings.read_size = fitting(settings.read_size, journal.largest_record());
         }
         let unverified = settings.source_tls.danger_accept_invalid_certs;
-        let ready = Readiness::with_warnings(unverified.then(|| UNVERIFIED.to_owned()));
+        let ready = Readiness::with_warnings(unverified.then_some(UNVERIFIED));
         let node: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let app = Arc::new(App {
             tls,

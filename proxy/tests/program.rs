@@ -71,9 +71,8 @@ fn sigterm_drains_and_ends_with_0() {
     {
         // It grows by what clients need, not by what the kernel makes of it.
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let mut has_huge_pages =
-            status.lines().filter_map(|line| line.strip_prefix("THP_enabled:"));
-        assert_eq!(has_huge_pages.next().map(str::trim), Some("0"), "{status}");
+        let huge_pages = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+        assert_eq!(huge_pages.map(str::trim), Some("0"), "{status}");
     }
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     // The open exchange is let end.

@@ -16,16 +16,23 @@ async fn answering() -> ScriptedSource {
     ScriptedSource::answering(OK).await.unwrap()
 }
 
+/// A proxy with a certificate of this authority, and the files that it lies in.
+async fn secured(authority: &Authority, source: ScriptedSource) -> (Stage, Files) {
+    let files = Files::new();
+    let (certificate, key) = files.issue("proxy", &authority.server(HERE).unwrap());
+    let stage = Stage::with(source, |flags| {
+        (flags.tls_certificate, flags.tls_key) = (Some(certificate), Some(key));
+    });
+    (stage.await, files)
+}
+
 #[tokio::test]
 async fn a_client_with_the_ca_is_served_over_tls_and_captured_in_the_clear() {
-    let (authority, files) = (Authority::new("ours").unwrap(), Files::new());
-    let (certificate, key) = files.issue("proxy", &authority.server(HERE).unwrap());
+    let authority = Authority::new("ours").unwrap();
     let answer = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n\
         content-length: 2\r\n\r\n{}";
-    let stage = Stage::with(ScriptedSource::answering(answer).await.unwrap(), |flags| {
-        (flags.tls_certificate, flags.tls_key) = (Some(certificate), Some(key));
-    })
-    .await;
+    let source = ScriptedSource::answering(answer).await.unwrap();
+    let (stage, _files) = secured(&authority, source).await;
     let trusted = reqwest::Certificate::from_pem(authority.certificate().as_bytes()).unwrap();
     let url = format!("https://{}/i/_doc/1", stage.proxy);
     let client = reqwest::Client::builder().tls_certs_only([trusted]).build().unwrap();
@@ -44,12 +51,8 @@ async fn a_client_with_the_ca_is_served_over_tls_and_captured_in_the_clear() {
 /// As a process does that is killed, and many a client library.
 #[tokio::test]
 async fn a_client_that_leaves_without_ending_its_tls_has_sent_what_it_sent() {
-    let (authority, files) = (Authority::new("ours").unwrap(), Files::new());
-    let (certificate, key) = files.issue("proxy", &authority.server(HERE).unwrap());
-    let stage = Stage::with(answering().await, |flags| {
-        (flags.tls_certificate, flags.tls_key) = (Some(certificate), Some(key));
-    })
-    .await;
+    let authority = Authority::new("ours").unwrap();
+    let (stage, _files) = secured(&authority, answering().await).await;
     let client = SecureClient::trusting(&authority);
     for connection in 0..20 {
         let mut stream = client.connect(stage.proxy).await.unwrap();
@@ -68,12 +71,8 @@ async fn a_client_that_leaves_without_ending_its_tls_has_sent_what_it_sent() {
 
 #[tokio::test]
 async fn both_versions_are_spoken_and_no_other_protocol_is_offered() {
-    let (authority, files) = (Authority::new("ours").unwrap(), Files::new());
-    let (certificate, key) = files.issue("proxy", &authority.server(HERE).unwrap());
-    let stage = Stage::with(answering().await, |flags| {
-        (flags.tls_certificate, flags.tls_key) = (Some(certificate), Some(key));
-    })
-    .await;
+    let authority = Authority::new("ours").unwrap();
+    let (stage, _files) = secured(&authority, answering().await).await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let versions = vec![version];
         let client = SecureClient { versions, ..SecureClient::trusting(&authority) };

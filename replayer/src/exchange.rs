@@ -43,13 +43,13 @@ use crate::{
 /// Why nothing is sent of a request that a person's rules drop.
 pub(crate) const BY_RULE: &str = "dropped by rule";
 
-/// An exchange whose turn has come.
+/// An exchange, and what is to be done about it when its turn comes.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) captured: Box<Captured>,
     pub(crate) exchange: Exchange,
     pub(crate) meaning: What,
-    /// The source may have executed it on either side of a deletion of its index.
+    /// The source may have executed it on either side of a deletion of its index: known when it is free to run.
     pub(crate) overlaps_deletion: bool,
 }
 

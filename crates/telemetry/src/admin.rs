@@ -17,12 +17,12 @@ use tokio::task::JoinHandle;
 pub struct Readiness {
     ready: Arc<AtomicBool>,
     /// What is dangerous all the same: lines of the report.
-    warnings: Arc<[String]>,
+    warnings: Arc<[&'static str]>,
 }
 
 impl Readiness {
     /// Not ready yet; `/readyz` says each of `warnings` on a line of its own, ready or not.
-    pub fn with_warnings(warnings: impl IntoIterator<Item = String>) -> Self {
+    pub fn with_warnings(warnings: impl IntoIterator<Item = &'static str>) -> Self {
         Self { warnings: warnings.into_iter().collect(), ..Self::default() }
     }
 

@@ -84,7 +84,6 @@ impl Conductor {
         let ready = freed.map(|ready| Freed::now(ready, self.swept.is_none()));
         let generation = self.knowledge.generation();
         let entered = Instant::now();
-        // Whether it overlaps a deletion is known when it is free.
         let job = Box::new(Job { captured, exchange, meaning: what, overlaps_deletion: false });
         let pending = Pending { job, ready, generation, entered };
         self.jobs.insert(key, pending);
