@@ -16,6 +16,8 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 pub(crate) struct Metrics {
     pub connections: IntCounter,
     pub open: IntGauge,
+    /// 1 once clients are told that the proxy ends.
+    pub draining: IntGauge,
     pub requests: Requests,
     pub flows: Flows,
     /// Connections that were closed before they were served.
@@ -151,6 +153,7 @@ impl Metrics {
             tls: TlsMetrics::new(registry, name)?,
             connections: counter("connections_total", "connections that clients made")?,
             open: gauge("open_connections", "connections of clients that are open")?,
+            draining: gauge("draining", "no connection is taken any more, open ones end")?,
             requests: Requests::of(&requests),
             records: counter("records_total", "records made")?,
             copied: Copied {

@@ -298,6 +298,7 @@ impl CaptureProxy {
         let _ = self.stop.send(true);
         self.threads.stopped_accepting().await;
         self.app.recording.close_connections();
+        self.app.metrics.draining.set(1);
         self.app.open.close();
         tokio::select! {
             () = self.app.open.wait() => {}

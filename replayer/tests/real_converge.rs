@@ -254,7 +254,7 @@ async fn scrolls_go_on_with_the_ids_of_the_target() {
     let lines: String =
         (0..30).map(|n| format!("{{\"index\":{{\"_id\":\"{n}\"}}}}\n{{\"n\":{n}}}\n")).collect();
     // On both sides from the beginning: what one connection reads doesn't wait for what another wrote.
-    let bulk = Request::ndjson(Method::POST, &format!("/{index}/_bulk?refresh=true"), lines);
+    let bulk = Request::ndjson(Method::POST, format!("/{index}/_bulk?refresh=true"), lines);
     assert!(lab.send_to_source(bulk.clone()).await.is_success());
     assert!(lab.send_to_target(bulk).await.is_success());
     let mut page =

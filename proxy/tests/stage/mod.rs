@@ -102,13 +102,10 @@ impl Stage {
         self.shutdown.drain();
     }
 
-    /// Waits until the proxy takes no new connections.
+    /// Waits until the proxy takes no new connections, and those that are open know.
     pub async fn drains(&self) {
-        let since = std::time::Instant::now();
-        while TcpStream::connect(self.proxy).await.is_ok() {
-            assert!(since.elapsed() < PATIENCE, "it goes on accepting");
-            tokio::task::yield_now().await;
-        }
+        self.until("godwit_capture_proxy_draining 1").await;
+        assert!(TcpStream::connect(self.proxy).await.is_err(), "it goes on accepting");
     }
 
     /// Drains the proxy, and waits for nothing that it would wait for.
