@@ -33,7 +33,7 @@ pub(crate) struct Outstanding {
     pub ended: bool,
 }
 
-/// What both ways of a captured connection share. All locks are held for a moment, by one task.
+/// What both ways of a connection share. All locks are held for a moment, by one task.
 pub(crate) struct Connection<'a> {
     pub settings: &'a Settings,
     pub metrics: &'a Metrics,
@@ -78,7 +78,7 @@ impl<'a> Connection<'a> {
             sender: Mutex::default(),
             outstanding: Mutex::default(),
             opaque: Mutex::new(None),
-            draining: recording.over(),
+            draining: recording.over(tape.records()),
             answered: Notify::new(),
             answering: AtomicBool::new(false),
             may_switch: AtomicBool::new(false),
@@ -88,8 +88,11 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Whether this request and its answer are passed on and not recorded; counts it.
+    /// Whether this request and its answer are passed on and not recorded; counts it where others of its connection are.
     pub(crate) fn leaves_out(&self, head: &RequestHead<'_>, writes: bool) -> bool {
+        if !self.tape.records() {
+            return true;
+        }
         let counters = match self.recording.off() {
             Some(_) => &self.metrics.left_out.off,
             None if self.settings.left_out.has(head) => &self.metrics.left_out.pattern,

@@ -3,7 +3,7 @@
 mod flow;
 mod tls;
 
-pub(crate) use flow::{Flow, Flows, Passage};
+pub(crate) use flow::{Flows, Passage};
 pub(crate) use tls::TlsMetrics;
 
 use buffer::Budget;

@@ -12,8 +12,6 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::io::poll_read_buf;
 
-use crate::metrics::Flow;
-
 /// Smallest slab: a usual request with its head fits. Slabs are powers of two as a whole, room for the record's frame included:
 /// an allocator gives a quarter more for what is a little longer.
 pub(crate) const LEAST_READ: usize = 8 << 10;
@@ -162,23 +160,4 @@ pub(crate) async fn send_parts(
 ) -> io::Result<()> {
     to.write_all_buf(&mut first.chain(second).chain(third)).await?;
     to.flush().await
-}
-
-/// Passes bytes on until the end, without looking at them; then ends the other side.
-pub(crate) async fn pass_all(
-    from: &mut (impl AsyncRead + Unpin),
-    to: &mut (impl AsyncWrite + Unpin),
-    most: usize,
-    memory: Memory<'_>,
-    flow: &Flow,
-) -> io::Result<()> {
-    let mut size = ReadSize::between(LEAST_READ, most);
-    let mut passage = flow.passage();
-    while let Some(slab) = read(from, &mut size, memory).await? {
-        passage.read(slab.len());
-        send(to, slab.data()).await?;
-        passage.sent(slab.len());
-        SHELF.with_borrow_mut(|shelf| shelf.put(slab));
-    }
-    to.shutdown().await
 }

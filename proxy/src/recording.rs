@@ -1,6 +1,6 @@
 //! What is recorded: a share of the connections, for a time, unless it is switched off.
 //!
-//! Share and time are for load tests. A connection that isn't recorded is passed on, and nobody looks at its bytes. When the time
+//! Share and time are for load tests. A connection that isn't recorded is served as one that is. When the time
 //! is over, recorded connections are closed after the exchange that they are in, so that their clients come back unrecorded.
 //! Switched off, connections stay as they are, and each request that begins is passed on unrecorded, with its answer.
 
@@ -17,6 +17,8 @@ pub(crate) struct Recording {
     ended: AtomicBool,
     /// Connections that are recorded are to end.
     over: watch::Sender<bool>,
+    /// All are.
+    draining: watch::Sender<bool>,
     /// Since when nothing is recorded; 0 while it is.
     off: AtomicU64,
 }
@@ -27,6 +29,7 @@ impl Recording {
             share,
             ended: AtomicBool::new(false),
             over: watch::Sender::new(false),
+            draining: watch::Sender::new(false),
             off: AtomicU64::new(0),
         }
     }
@@ -37,9 +40,9 @@ impl Recording {
             && (self.share >= 1.0 || rand::random::<f64>() < self.share)
     }
 
-    /// Turns true, once, when connections are to be closed as soon as they can.
-    pub(crate) fn over(&self) -> watch::Receiver<bool> {
-        let mut over = self.over.subscribe();
+    /// Turns true, once, when a connection is to be closed as soon as it can: one that is recorded, or one that isn't.
+    pub(crate) fn over(&self, recorded: bool) -> watch::Receiver<bool> {
+        let mut over = if recorded { &self.over } else { &self.draining }.subscribe();
         if *over.borrow() {
             over.mark_changed();
         }
@@ -49,12 +52,13 @@ impl Recording {
     /// Nothing more is recorded.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
-        self.close_connections();
+        self.over.send_replace(true);
     }
 
     /// The proxy drains. What it has accepted, and what it accepts yet, is recorded to its end.
     pub(crate) fn close_connections(&self) {
         self.over.send_replace(true);
+        self.draining.send_replace(true);
     }
 
     /// Since when it is switched off, if it is.
@@ -87,16 +91,20 @@ mod tests {
         // Twelve standard deviations to each side.
         assert!((1900..3100).contains(&count(0.25)), "{}", count(0.25));
         let recording = Recording::of(1.0);
-        let mut over = recording.over();
+        let mut over = recording.over(true);
         assert!(!over.has_changed().unwrap());
         recording.end();
         assert!(!recording.takes_one() && over.has_changed().unwrap() && *over.borrow_and_update());
+        assert!(!recording.over(false).has_changed().unwrap());
     }
 
     #[test]
     fn a_connection_that_comes_while_the_proxy_drains_is_recorded_and_ends() {
         let recording = Recording::of(1.0);
         recording.close_connections();
-        assert!(recording.takes_one() && recording.over().has_changed().unwrap());
+        assert!(recording.takes_one());
+        assert!(
+            [true, false].iter().all(|recorded| recording.over(*recorded).has_changed().unwrap())
+        );
     }
 }

@@ -343,6 +343,7 @@ impl RequestSide {
         secrets: &mut Secrets,
     ) -> (SmallVec<[Stretch; 4]>, bool) {
         let redaction = &connection.settings.redaction;
+        let records = connection.tape.records();
         let mut stretches = SmallVec::new();
         let (mut position, mut start) = (0, 0);
         if connection.is_switching() && self.kind == Kind::Unknown {
@@ -363,7 +364,7 @@ impl RequestSide {
             match event {
                 Some(Event::Head(head)) => {
                     let from = (before + position).saturating_sub(head.bytes.len());
-                    if redaction.looks_into(head.may_hold_secrets) {
+                    if records && redaction.looks_into(head.may_hold_secrets) {
                         secrets.extend(behind(redaction.in_head(head.bytes), from));
                     }
                     let set = &connection.settings.set_headers;
@@ -396,11 +397,14 @@ impl RequestSide {
             if self.kind != Kind::Opaque {
                 connection.turned_opaque(reason);
             }
-            self.kind = Kind::Opaque;
             self.bodies.end(secrets);
-            // What can't be framed may still hold what looks like a secret.
-            let found = self.search.find(redaction, &self.unfinished, (before, data), start);
-            secrets.extend(found);
+            self.kind = Kind::LeftOut;
+            if records {
+                self.kind = Kind::Opaque;
+                // What can't be framed may still hold what looks like a secret.
+                let found = self.search.find(redaction, &self.unfinished, (before, data), start);
+                secrets.extend(found);
+            }
         }
         let to = match self.kind {
             Kind::Unknown => start,

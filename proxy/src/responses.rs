@@ -207,6 +207,7 @@ impl ResponseSide {
         secrets: &mut Secrets,
     ) -> (Stretches, bool) {
         let redaction = &connection.settings.redaction;
+        let records = connection.tape.records();
         let (mut position, mut ends_write) = (0, false);
         let mut stretches = Stretches::new();
         if connection.opaque().is_some() {
@@ -223,7 +224,7 @@ impl ResponseSide {
             position += step;
             match event {
                 Some(Event::Head(head)) => {
-                    if redaction.looks_into(head.may_hold_secrets) {
+                    if records && redaction.looks_into(head.may_hold_secrets) {
                         let from = (before + position).saturating_sub(head.bytes.len());
                         secrets.extend(behind(redaction.in_head(head.bytes), from));
                     }
@@ -236,7 +237,7 @@ impl ResponseSide {
                     }
                     if head.upgrade {
                         connection.turned_opaque(Reason::Upgraded);
-                        self.recorded = true;
+                        self.recorded = records;
                         break;
                     }
                     if !head.interim {
@@ -263,9 +264,11 @@ impl ResponseSide {
         if self.framer.opaque().is_some() {
             self.bodies.end(secrets);
             let start = stretches.last().map_or(0, |stretch| stretch.to);
-            let found = self.search.find(redaction, &self.unfinished, (before, data), start);
-            secrets.extend(found);
-            stretch(&mut stretches, data.len(), true);
+            if records {
+                let found = self.search.find(redaction, &self.unfinished, (before, data), start);
+                secrets.extend(found);
+            }
+            stretch(&mut stretches, data.len(), records);
         } else if self.in_body {
             let start = stretches.last().map_or(0, |stretch| stretch.to);
             let to = self.bodies.reach(before, data.len()).max(start);

@@ -8,7 +8,7 @@ use codec::record::Nanos;
 use parking_lot::Mutex;
 
 /// What a connection tells the heartbeat. Times are 0 when there is nothing to tell.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Seat {
     connection: String,
     /// When the oldest bytes were read that are not handed to the journal yet, by why they aren't.

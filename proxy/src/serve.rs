@@ -1,23 +1,20 @@
 //! One client's connection from its first byte to its last.
 
 use std::io;
-use std::sync::Arc;
 
-use buffer::Budget;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::Settings;
 use crate::accept::{Accepted, Client};
 use crate::connection::Connection;
 use crate::metrics::Metrics;
-use crate::pass::{Memory, pass_all, send};
+use crate::pass::send;
 use crate::refusal::Refusal;
 use crate::requests::{self, Ended};
 use crate::responses;
 use crate::source::Source;
 use crate::tape::now;
 
-/// Serves a connection with capture: both ways at once, until one is done with.
+/// Serves a connection, recorded or not: both ways at once, until one is done with.
 pub(crate) async fn serve(
     connection: &Connection<'_>,
     Accepted { stream: client, from }: Accepted,
@@ -138,43 +135,4 @@ async fn see_out(client: &mut (impl AsyncRead + Unpin)) {
         ) {}
     };
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), drain).await;
-}
-
-/// Serves a connection without capture: bytes pass, nobody looks at them.
-pub(crate) async fn pass(
-    settings: &Settings,
-    metrics: &Metrics,
-    budget: &Arc<Budget>,
-    client: Client,
-    source: io::Result<Source>,
-) {
-    match source {
-        Ok(Source::Plain(source)) => {
-            both_ways(settings, (metrics, budget), client, source.into_split()).await;
-        }
-        Ok(Source::Tls(source)) => {
-            both_ways(settings, (metrics, budget), client, tokio::io::split(source)).await;
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the source can't be reached");
-            metrics.source_failures.with_label_values(&["connect"]).inc();
-            refuse(metrics, client, Refusal::Source).await;
-        }
-    }
-}
-
-async fn both_ways(
-    settings: &Settings,
-    (metrics, budget): (&Metrics, &Arc<Budget>),
-    client: Client,
-    (mut from_source, mut to_source): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
-) {
-    let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (waits, goes) = (Memory::Waits(budget, &metrics.memory.waits), Memory::Goes(budget));
-    let (most, flows) = (settings.read_size, &metrics.flows);
-    let requests = pass_all(&mut from_client, &mut to_source, most, waits, &flows.requests);
-    let answers = pass_all(&mut from_source, &mut to_client, most, goes, &flows.answers);
-    if let Err(error) = tokio::try_join!(requests, answers) {
-        tracing::debug!(%error, "a connection broke");
-    }
 }

@@ -28,7 +28,7 @@ use crate::heartbeat::{beat, last_beat};
 use crate::metrics::Metrics;
 use crate::recording::Recording;
 use crate::roster::Roster;
-use crate::serve::{pass, serve};
+use crate::serve::serve;
 use crate::source::Sources;
 use crate::switch::Switch;
 use crate::systemd::{self, Systemd, watch};
@@ -434,14 +434,21 @@ impl ServerApp for Capture {
         };
         let source = app.sources.connect().await;
         let (metrics, budget) = (&app.metrics, &app.budget);
-        let Some(journal) = app.journal.as_ref().filter(|_| app.recording.takes_one()) else {
-            metrics.unrecorded.inc_by(u64::from(app.journal.is_some()));
-            pass(&app.settings, metrics, budget, accepted.stream, source).await;
-            return None;
+        let recorded = app.journal.as_ref().filter(|_| app.recording.takes_one());
+        let place = recorded.map(|journal| (journal.clone(), app.roster.enter(&app.node)));
+        let tape = match &place {
+            Some((journal, place)) => Tape::new(
+                journal.clone(),
+                &app.node,
+                place.seat.clone(),
+                metrics.clone(),
+                budget.clone(),
+            ),
+            None => {
+                metrics.unrecorded.inc_by(u64::from(app.journal.is_some()));
+                Tape::blank(metrics.clone(), budget.clone())
+            }
         };
-        let place = app.roster.enter(&app.node);
-        let seat = place.seat.clone();
-        let tape = Tape::new(journal.clone(), &app.node, seat, metrics.clone(), budget.clone());
         let (settings, recording, from) = (&app.settings, &app.recording, accepted.from);
         let connection = Connection::new(settings, metrics, &tape, budget, recording, from);
         serve(&connection, accepted, source).await;

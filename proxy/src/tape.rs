@@ -29,7 +29,8 @@ thread_local! {
 
 /// The recorder of a connection.
 pub(crate) struct Tape {
-    journal: Appender,
+    /// `None`: nothing of the connection is recorded.
+    journal: Option<Appender>,
     lane: Lane,
     seat: Arc<Seat>,
     metrics: Arc<Metrics>,
@@ -69,17 +70,20 @@ impl Tape {
         budget: Arc<Budget>,
     ) -> Tape {
         let lane = journal.lane(seat.connection());
-        let envelope = Envelope::new(seat.connection(), node);
-        let state = State {
-            envelope,
-            next: 1,
-            ended: 0,
-            cut: false,
-            connected: None,
-            backlog: VecDeque::new(),
-            broken: false,
-        };
-        Tape { journal, lane, seat, metrics, budget, state: Mutex::new(state) }
+        let state = Mutex::new(State::of(Envelope::new(seat.connection(), node)));
+        Tape { journal: Some(journal), lane, seat, metrics, budget, state }
+    }
+
+    /// The tape of a connection that isn't recorded: whatever it is given, it keeps nothing.
+    pub(crate) fn blank(metrics: Arc<Metrics>, budget: Arc<Budget>) -> Tape {
+        let (lane, seat) = (Lane::default(), Arc::default());
+        let state = Mutex::new(State::of(Envelope::new("", "")));
+        Tape { journal: None, lane, seat, metrics, budget, state }
+    }
+
+    /// Whether the connection is recorded.
+    pub(crate) fn records(&self) -> bool {
+        self.journal.is_some()
     }
 
     pub(crate) fn lane(&self) -> &Lane {
@@ -105,6 +109,9 @@ impl Tape {
         end: Option<EndOfMessage>,
         urgency: Urgency,
     ) -> (Bytes, u64) {
+        if !self.records() {
+            return (slab.into_data(), 0);
+        }
         let mut state = self.begun();
         let (prefix, suffix, number) = state.around(direction, at, slab.len(), end);
         cover(slab.data_mut(), secrets);
@@ -126,6 +133,9 @@ impl Tape {
         end: Option<EndOfMessage>,
         urgency: Urgency,
     ) -> u64 {
+        if !self.records() {
+            return 0;
+        }
         let mut state = self.begun();
         let (prefix, suffix, number) = state.around(direction, at, data.len(), end);
         let copied = &self.metrics.copied;
@@ -191,6 +201,7 @@ impl Tape {
     }
 
     fn append(&self, state: &mut State, number: u64, record: Bytes, urgency: Urgency) {
+        let Some(journal) = &self.journal else { return };
         self.metrics.records.inc();
         self.seat.records.fetch_add(1, Ordering::Relaxed);
         if state.broken {
@@ -205,7 +216,7 @@ impl Tape {
         if !state.backlog.is_empty() {
             return state.backlog.push_back((number, record, urgency));
         }
-        match self.journal.append(&self.lane, number, record, urgency) {
+        match journal.append(&self.lane, number, record, urgency) {
             Ok(()) => {}
             Err(AppendError::Full(record)) => {
                 self.seat.keep_back(KeptBack::Backlog, now());
@@ -238,21 +249,22 @@ impl Tape {
     /// Waits until the backlog has gone to the journal; after `patience` gives the journal up for
     /// this connection.
     pub(crate) async fn drained(&self, patience: Duration) {
+        let Some(journal) = &self.journal else { return };
         let since = Instant::now();
-        while self.push_backlog(since.elapsed() > patience) {
-            self.journal.room().await;
+        while self.push_backlog(journal, since.elapsed() > patience) {
+            journal.room().await;
         }
     }
 
     /// Tries to empty the backlog; `true` when something is left in it.
-    fn push_backlog(&self, give_up: bool) -> bool {
+    fn push_backlog(&self, journal: &Appender, give_up: bool) -> bool {
         let mut state = self.state.lock();
         if self.lane.durable().is_lost() {
             self.drop_backlog(&mut state, "lost");
             return false;
         }
         while let Some((number, record, urgency)) = state.backlog.pop_front() {
-            match self.journal.append(&self.lane, number, record, urgency) {
+            match journal.append(&self.lane, number, record, urgency) {
                 Ok(()) => {}
                 Err(AppendError::Full(record)) if give_up => {
                     self.break_off(&mut state, &AppendError::Full(record), "full");
@@ -276,6 +288,18 @@ impl Tape {
 }
 
 impl State {
+    fn of(envelope: Envelope) -> State {
+        State {
+            envelope,
+            next: 1,
+            ended: 0,
+            cut: false,
+            connected: None,
+            backlog: VecDeque::new(),
+            broken: false,
+        }
+    }
+
     fn take_number(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;

@@ -60,6 +60,39 @@ async fn of_several_requests_in_a_row_the_last_is_told() {
     assert_eq!((captured.answers(0), captured.ends()), (OK.repeat(3), 3));
 }
 
+/// As good as no connection is recorded.
+fn unrecorded(flags: &mut capture_proxy::Flags) {
+    flags.capture_only = Some("0.0001%".into());
+}
+
+#[tokio::test]
+async fn connections_that_are_not_recorded_end_as_others_do() {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| (patient(flags), unrecorded(flags)).1).await;
+    let mut client = stage.client().await;
+    client.write_all(PUT).await.unwrap();
+    assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    stage.begin_drain();
+    stage.drains().await;
+    client.write_all(PUT).await.unwrap();
+    assert_eq!(read_exact(&mut client, LAST.len()).await, LAST);
+    assert_eq!(read_all(&mut client).await, b"");
+    drop(client);
+    assert_eq!(stage.source.wait_for_end(0).await.unwrap(), [PUT, PUT].concat());
+    assert_eq!(stage.finish().await.records.len(), 0);
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_is_not_recorded_is_closed_after_a_moment() {
+    let stage = Stage::with(ScriptedSource::answering(OK).await.unwrap(), unrecorded).await;
+    let mut client = stage.client().await;
+    client.write_all(PUT).await.unwrap();
+    assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    stage.begin_drain();
+    assert_eq!(read_all(&mut client).await, b"");
+    assert_eq!(stage.finish().await.records.len(), 0);
+}
+
 /// An answer whose head can't be added to ends the connection as it is.
 #[tokio::test]
 async fn an_answer_that_began_before_ends_its_connection() {

@@ -50,3 +50,29 @@ async fn the_source_gets_them_and_the_journal_what_the_client_sent() {
     check(&["{}", "[]"], &(1..180).collect::<Vec<_>>()).await;
     stage.finish().await.assert_complete();
 }
+
+#[tokio::test]
+async fn so_does_the_source_of_connections_that_are_not_recorded() {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| {
+        flags.set_headers = vec!["authorization=ApiKey cHJveHk=".into()];
+        flags.capture_only = Some("0.0001%".into());
+    })
+    .await;
+    let large = "b".repeat(30_000);
+    for (connection, cuts) in [&[][..], &[3, 40, 90, 20_000]].into_iter().enumerate() {
+        let of = |authorization: &str| {
+            let fields = format!("Authorization: {authorization}\r\n");
+            ["{}", &large, "[]"].map(|body| request(&fields, body)).concat()
+        };
+        let mut client = stage.client().await;
+        send_cut(&mut client, of("Basic c2VjcmV0").as_bytes(), cuts).await;
+        assert_eq!(read_exact(&mut client, OK.len() * 3).await, OK.repeat(3));
+        drop(client);
+        let arrived = stage.source.wait_for_end(connection).await.unwrap();
+        let expected = of("Basic c2VjcmV0")
+            .replace("Authorization: Basic c2VjcmV0", "authorization: ApiKey cHJveHk=");
+        assert_eq!(String::from_utf8(arrived).unwrap(), expected, "{cuts:?}");
+    }
+    assert_eq!(stage.finish().await.records.len(), 0);
+}

@@ -125,20 +125,21 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
     assert_eq!(stage.finish().await.ends(), 1);
 }
 
-#[tokio::test]
-async fn an_upgraded_connection_passes_both_ways_and_is_held() {
-    let upgrade =
-        b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+const UPGRADE: &[u8] =
+    b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+
+/// What is captured of a connection that changes its protocol.
+async fn upgraded(change: impl FnOnce(&mut capture_proxy::Flags)) -> stage::Captured {
     let switched = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
         connection: Upgrade\r\n\r\n";
-    let source = ScriptedSource::new(move |seen| match seen.received.strip_prefix(&upgrade[..]) {
+    let source = ScriptedSource::new(move |seen| match seen.received.strip_prefix(UPGRADE) {
         Some(b"") => vec![Step::Send(switched.to_vec())],
         Some(b"\x81\x05hello") => vec![Step::Send(b"\x81\x02ok".to_vec())],
         _ => vec![],
     });
-    let stage = Stage::new(source.await.unwrap()).await;
+    let stage = Stage::with(source.await.unwrap(), change).await;
     let mut client = stage.client().await;
-    client.write_all(upgrade).await.unwrap();
+    client.write_all(UPGRADE).await.unwrap();
     assert_eq!(read_exact(&mut client, switched.len()).await, switched);
     client.write_all(b"\x81\x05hello").await.unwrap();
     assert_eq!(read_exact(&mut client, 4).await, b"\x81\x02ok");
@@ -146,9 +147,20 @@ async fn an_upgraded_connection_passes_both_ways_and_is_held() {
     drop(client);
     stage.source.wait_for_end(0).await.unwrap();
     stage.source.act(0, Step::Close).unwrap();
-    let captured = stage.finish().await;
+    stage.finish().await
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_passes_both_ways_and_is_held() {
+    let captured = upgraded(|_| {}).await;
     captured.assert_complete();
-    assert_eq!(captured.requests(0), [&upgrade[..], b"\x81\x05hello"].concat());
+    assert_eq!(captured.requests(0), [UPGRADE, b"\x81\x05hello"].concat());
+}
+
+#[tokio::test]
+async fn so_does_one_that_is_not_recorded() {
+    let captured = upgraded(|flags| flags.capture_only = Some("0.0001%".into())).await;
+    assert_eq!(captured.records.len(), 0);
 }
 
 /// A client that offers another protocol and is answered as usual (Java's does, with h2c) goes on as

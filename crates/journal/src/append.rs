@@ -97,6 +97,13 @@ struct Way {
 /// Length of the partition in front of a key.
 const PARTITION: usize = 4;
 
+impl Default for Lane {
+    /// The lane of a connection that isn't recorded: nothing is appended to it.
+    fn default() -> Lane {
+        Lane::new(0, b"", false)
+    }
+}
+
 impl Lane {
     /// How far this connection's records are durable.
     pub fn durable(&self) -> &Watermark {
