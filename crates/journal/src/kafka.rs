@@ -17,3 +17,4 @@ mod topic;
 pub(crate) use append::KafkaAppender;
 pub use properties::{KafkaProperties, WrongProperty};
 pub(crate) use reader::KafkaReader;
+pub(crate) use topic::Remembered;

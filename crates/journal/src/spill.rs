@@ -138,7 +138,7 @@ impl SpillingAppender {
             tracing::warn!(error, "Kafka can't be reached: records go to the spill");
         }
         let route = if is_empty && away.is_none() { Route::Kafka } else { Route::Spill };
-        topic::write(&spill.folder, topic, kafka.partitions()).map_err(at)?;
+        topic::write(&spill.folder, topic, kafka.remembered()).map_err(at)?;
         let shared = Arc::new(Shared {
             kafka,
             spill: writer,

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::access::Access;
 use super::produce::{Message, Producer, Reports, SendError};
 use super::token::Tokens;
-use super::topic::{self, Limits};
+use super::topic::{self, Limits, Remembered};
 use crate::{AppendError, AppendSettings, Lane, Urgency};
 
 /// Gathered records, and bytes of them, that are handed over without waiting longer. The bytes fit
@@ -151,13 +151,13 @@ impl KafkaAppender {
         Self::open_known(brokers, topic, settings, None).map(|(appender, _)| appender)
     }
 
-    /// The same for a topic that was there before, with so many partitions: brokers aren't waited for long. With it comes
-    /// why they couldn't be asked, if they couldn't.
+    /// The same for a topic that was there before: brokers aren't waited for long. With it comes why they couldn't be
+    /// asked, if they couldn't.
     pub(crate) fn open_known(
         brokers: &str,
         topic: &str,
         settings: &AppendSettings,
-        known: Option<i32>,
+        known: Option<Remembered>,
     ) -> Result<(Arc<KafkaAppender>, Option<String>), String> {
         let access = Access::new(brokers, &settings.kafka_properties)?;
         let queue = (settings.queue_bytes / 1024 + 1).to_string();
@@ -165,7 +165,9 @@ impl KafkaAppender {
         let ensured = topic::ensure(&access, topic, settings.partitions, patience);
         let (partitions, limits, away) = match (ensured, known) {
             (Ok(there), _) => (there.partitions, topic::limits(&access, topic, there)?, None),
-            (Err(error), Some(known)) => (known, Limits::unknown(&access), Some(error)),
+            (Err(error), Some(Remembered { partitions, batch })) => {
+                (partitions, Limits::unasked(&access, batch), Some(error))
+            }
             (Err(error), None) => return Err(error),
         };
         let ours = [
@@ -229,6 +231,11 @@ impl KafkaAppender {
 
     pub(crate) fn partitions(&self) -> i32 {
         self.partitions
+    }
+
+    /// What to remember of its topic.
+    pub(crate) fn remembered(&self) -> Remembered {
+        Remembered { partitions: self.partitions, batch: Some(self.limits.batch) }
     }
 
     pub(crate) fn append(

@@ -28,6 +28,14 @@ pub(super) struct Topic {
     replicas: usize,
 }
 
+/// What is remembered of a topic, for when no broker can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) partitions: i32,
+    /// Bytes of its largest batch; `None`: whoever remembers it did not know.
+    pub(crate) batch: Option<usize>,
+}
+
 /// What a topic takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -47,9 +55,9 @@ impl Limits {
         Limits { batch, record: batch.saturating_sub(FRAME) }
     }
 
-    /// Where no broker can be asked.
-    pub(super) fn unknown(access: &Access) -> Limits {
-        Limits::new(None, asked(access))
+    /// Where no broker can be asked: as it is `remembered`.
+    pub(super) fn unasked(access: &Access, remembered: Option<usize>) -> Limits {
+        Limits::new(remembered, asked(access))
     }
 }
 
@@ -141,7 +149,7 @@ pub(super) fn limits(access: &Access, name: &str, topic: Topic) -> Result<Limits
                 reason,
                 "the topic's settings can't be read: it is taken to have max.message.bytes of {USUAL_BATCH}"
             );
-            return Ok(Limits::unknown(access));
+            return Ok(Limits::unasked(access, None));
         }
     };
     if settings.in_sync.is_some_and(|wanted| wanted > topic.replicas) {
