@@ -88,11 +88,8 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Whether this request and its answer are passed on and not recorded; counts it where others of its connection are.
+    /// Whether this request and its answer are passed on and not recorded, though others of its connection are; counts it.
     pub(crate) fn leaves_out(&self, head: &RequestHead<'_>, writes: bool) -> bool {
-        if !self.tape.records() {
-            return true;
-        }
         let counters = match self.recording.off() {
             Some(_) => &self.metrics.left_out.off,
             None if self.settings.left_out.has(head) => &self.metrics.left_out.pattern,

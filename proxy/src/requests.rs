@@ -24,7 +24,6 @@ use crate::opaque_search::OpaqueSearch;
 use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send_both};
 use crate::refusal::Refusal;
 use crate::set_header::Edits;
-use crate::tape::now;
 use crate::unfinished::Unfinished;
 use crate::{Durability, WhenFull};
 
@@ -261,7 +260,7 @@ impl RequestSide {
 
     /// Frames and records one read, and gives out its parts in order.
     fn take(&mut self, slab: Slab, connection: &Connection<'_>, mut out: impl FnMut(Parcel)) {
-        let at = now();
+        let at = connection.tape.time();
         let before = self.unfinished.len();
         let mut secrets = Secrets::new();
         let (stretches, rest) = self.frame(slab.data(), before, at, connection, &mut secrets);
@@ -371,8 +370,8 @@ impl RequestSide {
                     if !set.is_empty() {
                         self.edits.add(set, head.bytes, from, head.first_line_len);
                     }
-                    self.kind = kind(&head);
-                    if connection.leaves_out(&head, self.kind == Kind::Write) {
+                    self.kind = if records { kind(&head) } else { Kind::LeftOut };
+                    if records && connection.leaves_out(&head, self.kind == Kind::Write) {
                         self.kind = Kind::LeftOut;
                     }
                     self.bodies.begin(redaction, head.bytes, self.kind != Kind::LeftOut);

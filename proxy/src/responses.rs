@@ -18,7 +18,6 @@ use crate::connection::Connection;
 use crate::last_answer::{self, CLOSE};
 use crate::opaque_search::OpaqueSearch;
 use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send, send_parts};
-use crate::tape::now;
 use crate::unfinished::Unfinished;
 use crate::{Durability, Hold, WhenFull};
 
@@ -102,7 +101,7 @@ pub(crate) async fn forward(
             }
             connection.metrics.uncaptured.inc_by(taken.data.bytes().len() as u64);
         }
-        if side.ended {
+        if side.ended && connection.tape.records() {
             connection.metrics.flows.answers.goes_on(side.at, taken.ends_write > 0);
         }
         if client_is_there {
@@ -151,7 +150,7 @@ impl ResponseSide {
     }
 
     fn take(&mut self, slab: Slab, connection: &Connection<'_>, holds: bool) -> Taken {
-        let at = now();
+        let at = connection.tape.time();
         (self.close_at, self.at, self.ended) = (None, at, false);
         let mut secrets = Secrets::new();
         let before = self.unfinished.len();

@@ -86,6 +86,11 @@ impl Tape {
         self.journal.is_some()
     }
 
+    /// Now, for what is recorded; 0 where nothing is: to ask costs as much as to frame.
+    pub(crate) fn time(&self) -> Nanos {
+        if self.records() { now() } else { 0 }
+    }
+
     pub(crate) fn lane(&self) -> &Lane {
         &self.lane
     }
@@ -283,7 +288,7 @@ impl Tape {
 
     /// Whether records wait because the journal is full.
     pub(crate) fn has_backlog(&self) -> bool {
-        !self.state.lock().backlog.is_empty()
+        self.records() && !self.state.lock().backlog.is_empty()
     }
 }
 
