@@ -44,6 +44,8 @@ pub(crate) struct Connections {
     records: u64,
     window: u64,
     body_limit: usize,
+    /// Those that have begun and not ended.
+    open: usize,
     pub(crate) seen: Seen,
 }
 
@@ -75,8 +77,14 @@ impl Connections {
             records: 0,
             window,
             body_limit,
+            open: 0,
             seen: Seen::default(),
         }
+    }
+
+    /// Connections that are open, as far as the journal has been read.
+    pub(crate) fn open(&self) -> usize {
+        self.open
     }
 
     /// Takes a record that isn't a heartbeat. `scattered`: those of its connection come in any order.
@@ -179,6 +187,7 @@ impl Connections {
         self.all.retain(|_, connection| {
             let goes = partitions.contains(&connection.partition);
             if let Some(stream) = connection.stream.as_mut().filter(|_| goes) {
+                self.open -= 1;
                 open.extend(stream.forget());
             }
             !goes
@@ -206,6 +215,7 @@ impl Connections {
                 if after_gap {
                     stream.is_behind_gap(connection.pipelines);
                 }
+                self.open += 1;
                 connection.stream.insert(Box::new(stream))
             }
         };
@@ -236,6 +246,7 @@ impl Connections {
         if record.last {
             stream.close(connection.last_heard, outside);
             connection.stream = None;
+            self.open -= 1;
             self.ended.push_back((self.records, Arc::clone(name)));
         }
     }
@@ -270,6 +281,7 @@ impl Connections {
                     outside.events.push(Event::Gap { gap, at, place });
                 }
                 if let Some(mut stream) = connection.stream.take() {
+                    self.open -= 1;
                     stream.close(connection.last_heard, outside);
                     connection.pipelines |= stream.pipelines();
                 }

@@ -86,8 +86,8 @@ impl ExportReader {
         taken(offset, line)
     }
 
-    pub(crate) fn commit(&mut self, offset: u64) -> Result<(), ReadError> {
-        offset_file::write(&self.group, offset).map_err(|error| {
+    pub(crate) async fn commit(&self, offset: u64) -> Result<(), ReadError> {
+        offset_file::write_aside(&self.group, offset).await.map_err(|error| {
             let reason =
                 format!("{}: {error}; offsets are kept beside the file", self.group.display());
             ReadError { url: url(&self.path), reason }

@@ -31,3 +31,10 @@ pub(crate) fn read(file: &Path) -> io::Result<Option<u64>> {
 pub(crate) fn write(path: &Path, offset: u64) -> io::Result<()> {
     whole_file::replace(path, offset)
 }
+
+/// The same away from the tasks: it waits for the disk, and they may have to keep time.
+pub(crate) async fn write_aside(path: &Path, offset: u64) -> io::Result<()> {
+    let path = path.to_owned();
+    let written = tokio::task::spawn_blocking(move || write(&path, offset)).await;
+    written.unwrap_or_else(|error| Err(io::Error::other(error)))
+}

@@ -214,9 +214,9 @@ impl Reader {
     /// [`ReadError`] when it could not be stored; what was committed before still holds.
     pub async fn commit(&mut self, partition: i32, offset: u64) -> Result<(), ReadError> {
         match &mut self.0 {
-            Kind::File(file) => file.commit(offset),
+            Kind::File(file) => file.commit(offset).await,
             Kind::Kafka(kafka) => kafka.commit(partition, offset).await,
-            Kind::Export(export) => export.commit(offset),
+            Kind::Export(export) => export.commit(offset).await,
         }
     }
 }

@@ -45,7 +45,7 @@ async fn a_group_goes_on_where_it_was_in_gzip_of_several_parts_and_in_plain_text
         let mut reader = ExportReader::open(&path, "g", StartFrom::Group).unwrap();
         let expected = [(0, "a".into()), (1, "b".into()), (2, "c".into())];
         assert_eq!(read(&mut reader).await, expected);
-        reader.commit(2).unwrap();
+        reader.commit(2).await.unwrap();
         let mut reader = ExportReader::open(&path, "g", StartFrom::Group).unwrap();
         assert_eq!(read(&mut reader).await, [(2, "c".into())]);
         let mut reader = ExportReader::open(&path, "other", StartFrom::Time(7)).unwrap();

@@ -104,7 +104,13 @@ impl FileReader {
         Ok(Ends(vec![(0, probe.position)]))
     }
 
-    pub(crate) fn commit(&mut self, offset: u64) -> Result<(), ReadError> {
+    pub(crate) async fn commit(&self, offset: u64) -> Result<(), ReadError> {
+        let written = offset_file::write_aside(&self.group, offset).await;
+        written.map_err(|error| self.failed(&error))
+    }
+
+    /// The same on a thread that has nothing else to do.
+    pub(crate) fn commit_here(&self, offset: u64) -> Result<(), ReadError> {
         offset_file::write(&self.group, offset).map_err(|error| self.failed(&error))
     }
 

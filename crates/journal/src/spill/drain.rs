@@ -223,7 +223,7 @@ async fn send(shared: &Shared, batch: &[Entry], patience: Option<Duration>) -> S
 fn done(shared: &Shared, reader: &mut FileReader, records: u64) {
     shared.counts.drained.fetch_add(records, Ordering::Relaxed);
     let position = reader.position();
-    match reader.commit(position) {
+    match reader.commit_here(position) {
         Ok(()) => shared.spill.discard(position),
         // They are sent again by the next start.
         Err(error) => tracing::warn!(%error, "how far the spill is drained could not be noted"),
