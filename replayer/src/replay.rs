@@ -53,7 +53,7 @@ pub(crate) const SHOWN: usize = 50;
 /// Ticks without a record after which a proxy that is gone holds nothing up any more.
 const QUIET_TICKS: u32 = 30;
 /// Reports taken, and entries read, before anything else is looked at.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 32;
 /// Captured bytes that a cache holds, about: what is sent while it is still in one costs 60 % of what it costs later.
 const ENOUGH: usize = 4 << 20;
 const TICK: Duration = Duration::from_secs(1);

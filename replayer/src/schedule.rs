@@ -9,11 +9,11 @@ use tokio::{sync::watch, time::Instant};
 use crate::{indices::now, settings::Pace};
 
 /// The first request waits, so that those that follow it are ready too.
-const WARM_UP: Duration = Duration::from_millis(250);
+const WARM_UP: Duration = Duration::from_millis(500);
 /// What may be read ahead of its moment at once; and how many times faster than the replay the rest of it is, lest
 /// reading take the time that sending needs.
 const AHEAD: Duration = Duration::from_secs(2);
-const AHEAD_FASTER: u32 = 5;
+const AHEAD_FASTER: u32 = 2;
 
 /// The clock of a replay. One for all connections; [`crate::pacer`] keeps to it.
 #[derive(Debug)]
