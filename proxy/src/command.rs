@@ -8,7 +8,7 @@ use crate::{CaptureProxy, Flags, RunError, Settings};
 use clap::{Parser, Subcommand};
 use journal::KafkaProperties;
 use settings::Exit;
-use telemetry::{LogFormat, Shutdown, on_signals, start_logs};
+use telemetry::{LogFormat, Shutdown, on_signals, refuse_huge_pages, start_logs};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -70,20 +70,6 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             error.exit()
         }
     }
-}
-
-/// Memory stays what was asked for, from the first page on.
-///
-/// A huge page is 2 MiB that are resident as soon as some bytes of them are in use; and the kernel makes them
-/// later too, out of what has lain there for twenty minutes, so that the process grows without a request.
-#[cfg(target_os = "linux")]
-fn refuse_huge_pages() -> std::io::Result<()> {
-    Ok(rustix::thread::disable_transparent_huge_pages(true)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn refuse_huge_pages() -> std::io::Result<()> {
-    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {

@@ -8,7 +8,7 @@ use crate::{
 };
 use clap::{Parser, Subcommand};
 use settings::Exit;
-use telemetry::{LogFormat, Shutdown, on_signals, start_logs};
+use telemetry::{LogFormat, Shutdown, on_signals, refuse_huge_pages, start_logs};
 
 #[derive(Parser)]
 #[command(name = "traffic-replayer", version, args_conflicts_with_subcommands = true)]
@@ -31,6 +31,7 @@ enum Command {
 ///
 /// Settings → logs → `run` → drain. Messages go to stderr, results to stdout.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let small_pages = refuse_huge_pages();
     let flags = match Cli::try_parse_from(arguments) {
         Ok(Cli { command: Some(Command::TransformTry(flags)), .. }) => {
             return try_transforms(&flags);
@@ -47,6 +48,9 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return fail(&error, Exit::Config),
     };
     start_logs(LogFormat::of_stderr(), &settings.log_level);
+    if let Err(error) = small_pages {
+        tracing::warn!(%error, "huge pages could not be turned off: requests may be some milliseconds late now and then");
+    }
     let (output, exit_at_end) = (settings.output, settings.exit_at_end);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -8,6 +8,7 @@ pub(crate) mod deletes;
 mod entering;
 pub(crate) mod held;
 mod lag;
+mod lookahead;
 mod lost;
 mod meaning;
 mod moves;
@@ -54,8 +55,6 @@ pub(crate) const SHOWN: usize = 50;
 const QUIET_TICKS: u32 = 30;
 /// Reports taken, and entries read, before anything else is looked at.
 const AT_ONCE: usize = 32;
-/// Captured bytes that a cache holds, about: what is sent while it is still in one costs 60 % of what it costs later.
-const ENOUGH: usize = 4 << 20;
 const TICK: Duration = Duration::from_secs(1);
 
 /// A report from a task.
@@ -299,27 +298,6 @@ impl Conductor {
             }
         }
         Ok(Ended { reader: self.reader, open: self.open, reached_end: self.at_end.is_some() })
-    }
-
-    /// Bytes held are bounded, but what runs must not wait for what can't be read.
-    fn has_room(&self) -> bool {
-        let held = self.held < self.context.settings.lookahead_bytes || self.running == 0;
-        held && !self.unlisted.is_full() && !self.has_enough()
-    }
-
-    /// Whether more would only lie in memory: without a rhythm, when as many run as can, and as many wait behind them.
-    fn has_enough(&self) -> bool {
-        if self.held < ENOUGH {
-            return false;
-        }
-        let most = self.context.settings.target_connections.min(self.connections.open());
-        self.running * 2 >= most && self.jobs.len() >= most * 4 && self.context.schedule.is_free()
-    }
-
-    /// What is far ahead of its moment can be read later.
-    fn is_time_to_read(&self) -> bool {
-        let horizon = self.context.schedule.horizon();
-        self.running == 0 || horizon.is_none_or(|horizon| self.newest <= horizon)
     }
 
     // === the journal

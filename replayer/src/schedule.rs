@@ -270,7 +270,7 @@ mod tests {
         schedule.moment(SECOND, Instant::now());
         assert_eq!(schedule.horizon(), Some(5 * SECOND));
         tokio::time::advance(WARM_UP + Duration::from_secs(3)).await;
-        assert_eq!(schedule.horizon(), Some(35 * SECOND));
+        assert_eq!(schedule.horizon(), Some(17 * SECOND));
         schedule.set(Pace::Free);
         assert_eq!(schedule.horizon(), None);
     }

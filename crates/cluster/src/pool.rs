@@ -29,6 +29,10 @@ use crate::{
 use connection::Connection;
 use request::Heading;
 
+/// Connections that are being opened at once. Of a crowd that comes in one moment most find one that has become idle
+/// before it is their turn: to open one costs as much as ten requests.
+const OPENING: usize = 16;
+
 /// Connections to one cluster. Cheap to clone; all clones share them.
 #[derive(Clone, Debug)]
 pub struct Pool(Arc<Shared>);
@@ -70,6 +74,7 @@ struct Plain {
     response_limit: usize,
     /// The one that was used last is the last.
     idle: Mutex<Vec<Idle>>,
+    opening: Semaphore,
 }
 
 #[derive(Debug)]
@@ -112,6 +117,7 @@ impl Pool {
                 idle_timeout: settings.idle_timeout,
                 response_limit: settings.response_limit,
                 idle: Mutex::default(),
+                opening: Semaphore::new(OPENING),
             }),
             _ => Way::Tls(cluster.clone()),
         };
@@ -240,8 +246,15 @@ impl Plain {
         }
     }
 
+    /// A new one, or one that has become idle in the meantime.
     async fn open(&self) -> Result<Connection, ClusterError> {
-        let opening = Connection::open(&self.host, self.port);
+        let opening = async {
+            let _place = self.opening.acquire().await.expect("invariant: it is never closed");
+            match self.take_idle() {
+                Some(connection) => Ok(connection),
+                None => Connection::open(&self.host, self.port).await,
+            }
+        };
         let failed = |reason| ClusterError::Connect { url: self.url.clone(), reason };
         match tokio::time::timeout(self.connect_timeout, opening).await {
             Ok(Ok(connection)) => Ok(connection),

@@ -129,6 +129,11 @@ impl Share {
         self.view.held
     }
 
+    /// Controls that wait for other replayers.
+    pub(super) fn controls(&self) -> usize {
+        self.controls.len()
+    }
+
     /// Controls whose moment has come and that wait for their turn; they count as running.
     pub(super) fn waiting(&mut self) -> &mut Vec<(Box<Job>, Instant)> {
         &mut self.controls
