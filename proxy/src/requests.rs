@@ -370,10 +370,7 @@ impl RequestSide {
                     if !set.is_empty() {
                         self.edits.add(set, head.bytes, from, head.first_line_len);
                     }
-                    self.kind = if records { kind(&head) } else { Kind::LeftOut };
-                    if records && connection.leaves_out(&head, self.kind == Kind::Write) {
-                        self.kind = Kind::LeftOut;
-                    }
+                    self.kind = kind(&head, connection);
                     self.bodies.begin(redaction, head.bytes, self.kind != Kind::LeftOut);
                     self.first_line = head.first_line_len as u32;
                     self.head = head.len as u32;
@@ -443,10 +440,16 @@ fn begin(head: &RequestHead<'_>, kind: Kind, at: Nanos, connection: &Connection<
     connection.metrics.requests.count(class, held);
 }
 
-/// Held unless it only reads. What is to come after 100 is held whatever the request: if the source
+/// Left out, as asked for, or else held unless it only reads. What is to come after 100 is held whatever the request: if the source
 /// gives another answer, it may take the body for the next request.
-fn kind(head: &RequestHead<'_>) -> Kind {
+fn kind(head: &RequestHead<'_>, connection: &Connection<'_>) -> Kind {
+    if !connection.tape.records() {
+        return Kind::LeftOut;
+    }
     let reads = !head.expect_continue && only_reads(head.method_bytes, head.target);
+    if connection.leaves_out(head, !reads) {
+        return Kind::LeftOut;
+    }
     if reads { Kind::Read } else { Kind::Write }
 }
 

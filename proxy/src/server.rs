@@ -435,10 +435,10 @@ impl ServerApp for Capture {
         let source = app.sources.connect().await;
         let (metrics, budget) = (&app.metrics, &app.budget);
         let recorded = app.journal.as_ref().filter(|_| app.recording.takes_one());
-        let place = recorded.map(|journal| (journal.clone(), app.roster.enter(&app.node)));
+        let place = recorded.map(|journal| (journal, app.roster.enter(&app.node)));
         let tape = match &place {
             Some((journal, place)) => Tape::new(
-                journal.clone(),
+                (*journal).clone(),
                 &app.node,
                 place.seat.clone(),
                 metrics.clone(),

@@ -5,8 +5,9 @@ mod stage;
 
 use std::time::{Duration, Instant};
 
+use capture_proxy::Flags;
 use settings::Span;
-use stage::{PATIENCE, Stage, read_all, read_exact};
+use stage::{Captured, PATIENCE, Stage, read_all, read_exact, unrecorded};
 use testbed::{ScriptedSource, Step};
 use tokio::io::AsyncWriteExt as _;
 
@@ -15,13 +16,18 @@ const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\
 const PUT: &[u8] = b"PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
 
 /// A client that is idle is given so long.
-fn patient(flags: &mut capture_proxy::Flags) {
+fn patient(flags: &mut Flags) {
     flags.drain_idle = Some(Span(PATIENCE));
 }
 
-#[tokio::test]
-async fn the_last_answer_says_so_to_its_client_and_not_to_the_journal() {
-    let stage = Stage::with(ScriptedSource::answering(OK).await.unwrap(), patient).await;
+/// What is captured of two requests, the second of which is the connection's last.
+async fn told_with_the_second(change: impl FnOnce(&mut Flags)) -> Captured {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| {
+        patient(flags);
+        change(flags);
+    })
+    .await;
     let mut client = stage.client().await;
     client.write_all(PUT).await.unwrap();
     assert_eq!(read_exact(&mut client, OK.len()).await, OK);
@@ -35,10 +41,20 @@ async fn the_last_answer_says_so_to_its_client_and_not_to_the_journal() {
     assert_eq!(read_all(&mut client).await, b"");
     drop(client);
     assert_eq!(stage.source.wait_for_end(0).await.unwrap(), [PUT, PUT].concat());
-    let captured = stage.finish().await;
+    stage.finish().await
+}
+
+#[tokio::test]
+async fn the_last_answer_says_so_to_its_client_and_not_to_the_journal() {
+    let captured = told_with_the_second(|_| {}).await;
     captured.assert_complete();
     assert_eq!(captured.requests(0), [PUT, PUT].concat());
     assert_eq!(captured.answers(0), [OK, OK].concat());
+}
+
+#[tokio::test]
+async fn connections_that_are_not_recorded_end_as_others_do() {
+    assert_eq!(told_with_the_second(unrecorded).await.records.len(), 0);
 }
 
 #[tokio::test]
@@ -58,28 +74,6 @@ async fn of_several_requests_in_a_row_the_last_is_told() {
     let captured = stage.finish().await;
     captured.assert_complete();
     assert_eq!((captured.answers(0), captured.ends()), (OK.repeat(3), 3));
-}
-
-/// As good as no connection is recorded.
-fn unrecorded(flags: &mut capture_proxy::Flags) {
-    flags.capture_only = Some("0.0001%".into());
-}
-
-#[tokio::test]
-async fn connections_that_are_not_recorded_end_as_others_do() {
-    let source = ScriptedSource::answering(OK).await.unwrap();
-    let stage = Stage::with(source, |flags| (patient(flags), unrecorded(flags)).1).await;
-    let mut client = stage.client().await;
-    client.write_all(PUT).await.unwrap();
-    assert_eq!(read_exact(&mut client, OK.len()).await, OK);
-    stage.begin_drain();
-    stage.drains().await;
-    client.write_all(PUT).await.unwrap();
-    assert_eq!(read_exact(&mut client, LAST.len()).await, LAST);
-    assert_eq!(read_all(&mut client).await, b"");
-    drop(client);
-    assert_eq!(stage.source.wait_for_end(0).await.unwrap(), [PUT, PUT].concat());
-    assert_eq!(stage.finish().await.records.len(), 0);
 }
 
 #[tokio::test]

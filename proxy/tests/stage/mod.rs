@@ -27,6 +27,11 @@ use tokio::task::JoinHandle;
 /// Long enough for a loaded machine; tests wait for things, not for this.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// As good as no connection is recorded.
+pub fn unrecorded(flags: &mut Flags) {
+    flags.capture_only = Some("0.0001%".into());
+}
+
 pub struct Stage {
     pub proxy: std::net::SocketAddr,
     pub admin: std::net::SocketAddr,
