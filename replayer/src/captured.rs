@@ -32,6 +32,8 @@ pub(crate) struct Captured {
     pub(crate) claims: Claims,
     /// It has no answer yet, but may get one: the next run has to read it again.
     pub(crate) awaited: bool,
+    /// It came into the journal after what was captured later had been replayed.
+    pub(crate) late: bool,
     /// Captured bytes that it holds.
     pub(crate) weight: usize,
 }

@@ -74,7 +74,9 @@ impl Context {
         };
         match &doubt.kind {
             DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => out(&address.index),
-            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => out(index),
+            DoubtKind::Sweep { index }
+            | DoubtKind::Walk { index }
+            | DoubtKind::WalkAfter { index, .. } => out(index),
             DoubtKind::Definition { scope: Scope::Indices(names), .. } => {
                 !names.is_empty() && names.iter().all(|name| out(name))
             }

@@ -9,6 +9,7 @@ mod named;
 mod reading;
 mod settled;
 mod streams;
+mod tasks;
 mod typed;
 
 use std::{
@@ -17,7 +18,8 @@ use std::{
 };
 
 use cluster::{ClusterError, ShardProgress};
-use converge::{Address, Doubt, DoubtKind, Scope};
+use converge::{Address, Doubt, DoubtKind, Scope, Task};
+use tokio::time::Instant;
 
 use self::reading::Reading;
 use crate::{context::Context, recorder::Receipt, replay::held::Begun};
@@ -33,6 +35,8 @@ pub(crate) struct Waiting {
     /// When the source had answered it.
     pub(crate) answered: u64,
     pub(crate) receipt: Receipt,
+    /// Since when a cluster has been asked in vain.
+    pub(crate) since: Option<Instant>,
 }
 
 /// How a batch ended.
@@ -42,6 +46,24 @@ pub(crate) struct Resolved {
     pub(crate) done: Vec<Waiting>,
     /// Each doubt that is left, with why.
     pub(crate) left: Vec<(Waiting, String)>,
+    /// What is to be asked again a little later.
+    pub(crate) later: Vec<(Waiting, Later)>,
+}
+
+/// Why a doubt can't be resolved yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Later {
+    /// The source still does what was asked of it, for as long as it takes.
+    Running,
+    /// An index has shards that nobody answers for now; in words.
+    Unavailable(String),
+}
+
+/// A cluster was waited for in vain: the batch is as it was.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) batch: Vec<Waiting>,
+    pub(crate) error: ClusterError,
 }
 
 /// How far each index has been swept into which index: by the UUIDs of both. An index that was made again
@@ -63,20 +85,32 @@ struct Questions {
     named: BTreeSet<Vec<String>>,
 }
 
-/// Resolves a batch. Everything that was answered before any of them has been finished on the target. `Err`: a
-/// cluster was waited for in vain.
+/// Resolves a batch. Everything that was answered before any of them has been finished on the target.
 pub(crate) async fn resolve(
     context: &Context,
     batch: Vec<Waiting>,
     swept: &mut Swept,
-) -> Result<Resolved, ClusterError> {
+) -> Result<Resolved, Unanswered> {
     let Some(source) = &context.source else {
         let why = "there is no --source to ask";
         let left = batch.into_iter().map(|waiting| (waiting, why.to_owned())).collect();
         return Ok(Resolved { left, ..Resolved::default() });
     };
-    let questions = Questions::of(&batch);
     let mut reading = Reading::new(context, source);
+    match ask(&mut reading, &batch, swept).await {
+        Ok(()) => Ok(reading.settle(batch)),
+        Err(error) => Err(Unanswered { batch, error }),
+    }
+}
+
+/// Asks what a batch is about, and does to the target what the source tells.
+async fn ask(
+    reading: &mut Reading<'_>,
+    batch: &[Waiting],
+    swept: &mut Swept,
+) -> Result<(), ClusterError> {
+    reading.look_at_tasks(batch).await?;
+    let questions = Questions::of(batch, &reading.running);
     for (scope, deletes) in &questions.definitions {
         let done = reading.definition(scope, *deletes, swept).await;
         reading.bear(format!("{scope:?}"), done)?;
@@ -105,12 +139,11 @@ pub(crate) async fn resolve(
             reading.bear(index, done)?;
         }
     }
-    reading.fill_replaced(swept).await?;
-    Ok(reading.settle(batch))
+    reading.fill_replaced(swept).await
 }
 
 impl Questions {
-    fn of(batch: &[Waiting]) -> Self {
+    fn of(batch: &[Waiting], running: &BTreeSet<Task>) -> Self {
         let mut questions = Self::default();
         for Waiting { doubt, .. } in batch {
             match &doubt.kind {
@@ -125,6 +158,11 @@ impl Questions {
                 }
                 DoubtKind::Sweep { index } => drop(questions.sweeps.insert(Arc::clone(index))),
                 DoubtKind::Walk { index } => drop(questions.walks.insert(Arc::clone(index))),
+                DoubtKind::WalkAfter { index, task } => {
+                    if !running.contains(task) {
+                        questions.walks.insert(Arc::clone(index));
+                    }
+                }
                 DoubtKind::Named { path } => drop(questions.named.insert(path.clone())),
                 DoubtKind::Definition { scope, deletes } => {
                     questions.definitions.push((scope.clone(), *deletes));

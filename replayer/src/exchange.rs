@@ -337,7 +337,7 @@ async fn record(
     let (of, answered) = ((captured.began, captured.key), captured.ended);
     let waiting = |doubt| {
         let (about, receipt) = (about.clone(), receipt.clone());
-        Waiting { doubt, about, of, answered, receipt }
+        Waiting { doubt, about, of, answered, receipt, since: None }
     };
     let kept = |operation| deletes::Kept { operation, receipt: receipt.clone() };
     Left {

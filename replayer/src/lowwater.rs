@@ -81,6 +81,14 @@ impl LowWater {
         last.is_some_and(|last| last.saturating_add(PROXY_SILENCE) < newest)
     }
 
+    /// Whether a record that was captured at this time comes so late that its proxy wasn't waited for: others have been
+    /// heard of in its partition long after it. So comes what a proxy had in its spill while others had Kafka.
+    pub(crate) fn is_late(&self, partition: i32, at: Nanos) -> bool {
+        let Some(marks) = self.partitions.get(&partition) else { return false };
+        let newest = marks.proxies.values().map(|proxy| proxy.clock).max();
+        newest.is_some_and(|newest| at.saturating_add(PROXY_SILENCE) < newest)
+    }
+
     /// Everything captured before this time has been read.
     pub(crate) fn get(&self) -> Nanos {
         let proxies = self.partitions.values().flat_map(|marks| marks.proxies.values());
@@ -125,6 +133,18 @@ mod tests {
         assert!(marks.is_gone(0, "a") && !marks.is_gone(0, "b"));
         // What it put into the other partition may not have been read.
         assert!(!marks.is_gone(1, "a") && !marks.is_gone(0, "c") && !marks.is_gone(7, "a"));
+    }
+
+    #[test]
+    fn what_a_proxy_brings_that_was_not_waited_for_is_late() {
+        let mut marks = LowWater::new(&[0, 1]);
+        assert!(!marks.is_late(0, 0));
+        marks.heartbeat(0, "a", &beat(50));
+        marks.heartbeat(0, "b", &beat(50 + PROXY_SILENCE));
+        assert!(!marks.is_late(0, 50) && marks.get() == 0);
+        marks.heartbeat(0, "b", &beat(51 + PROXY_SILENCE));
+        // Of another partition nothing is known: it may not have been read so far.
+        assert!(marks.is_late(0, 50) && !marks.is_late(1, 50) && !marks.is_late(0, 51));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     /// Doubts, by reason.
     pub(crate) doubt: IntCounterVec,
     pub(crate) doubt_left: IntGauge,
+    pub(crate) doubt_put_off: IntCounter,
     /// What the target refused for good, by what it was.
     pub(crate) failed: IntCounterVec,
     pub(crate) controls: IntCounterVec,
@@ -73,6 +74,8 @@ impl Metrics {
             ),
             doubt: made.counters("doubt_total", "what the journal did not prove", "reason"),
             doubt_left: made.gauge("doubt_left", "doubts not resolved"),
+            doubt_put_off: made
+                .counter("doubt_put_off_total", "times that a doubt had to be asked again later"),
             failed: made.counters("failed_total", "what the target refused for good", "reason"),
             controls: made.counters("controls_total", "control requests", "result"),
             reads: made.counter("reads_total", "reads sent"),

@@ -89,6 +89,18 @@ impl Offsets {
         }
     }
 
+    /// The exchange isn't finished in this run: its records, and those behind them, are read again by the next.
+    pub(crate) fn keep(&self, claims: &Claims) {
+        let mut partitions = self.0.lock();
+        for place in &claims.0 {
+            if let Some(partition) = partitions.get_mut(&place.partition)
+                && partition.epoch == place.epoch
+            {
+                partition.ledger.keep(place.offset);
+            }
+        }
+    }
+
     /// The exchange is finished.
     pub(crate) fn release(&self, claims: Claims) {
         for place in claims.0 {

@@ -54,6 +54,13 @@ impl Receipt {
         first.is_none_or(|place| self.0.offsets.is_current(place))
     }
 
+    /// It is never settled in this run.
+    pub(crate) fn keep(&self) {
+        if let Some(claims) = self.0.claims.lock().take() {
+            self.0.offsets.keep(&claims);
+        }
+    }
+
     /// One part is done.
     pub(crate) fn settle(&self) {
         if self.0.parts.fetch_sub(1, Ordering::AcqRel) != 1 {

@@ -12,6 +12,7 @@ mod lookahead;
 mod lost;
 mod meaning;
 mod moves;
+mod queue;
 mod readings;
 mod shared;
 mod turns;
@@ -38,7 +39,7 @@ use tokio::{
 use crate::{
     connections::Connections,
     context::{Context, RunError},
-    doubt::{Resolved, Swept, Waiting},
+    doubt::{Resolved, Swept, Unanswered, Waiting},
     exchange::{Job, Left, What},
     facts::Knowledge,
     group::{Group, View},
@@ -72,7 +73,9 @@ pub(crate) enum Report {
     },
     Read {
         key: ExchangeKey,
-        resolved: Result<Resolved, RunError>,
+        /// When it began.
+        began: Instant,
+        resolved: Result<Resolved, Unanswered>,
         swept: Swept,
     },
     /// What was sent again, or what failed, in words.
@@ -107,9 +110,10 @@ pub(crate) struct Conductor {
     held: usize,
     /// How many there have been in all.
     taken: u64,
-    /// Doubts by the time of their exchange's answer.
-    doubts: BTreeMap<u64, Vec<Waiting>>,
+    doubts: queue::Queue,
     reading: Option<(ExchangeKey, Vec<Waiting>)>,
+    /// Doubts that couldn't be resolved yet, and when they are tried again.
+    later: Vec<(Instant, Waiting)>,
     swept: Option<Swept>,
     /// Deletes to be sent again, by the time of their answer.
     deletes: BTreeMap<u64, Vec<deletes::Kept>>,
@@ -204,8 +208,9 @@ impl Conductor {
             running: 0,
             held: 0,
             taken: 0,
-            doubts: BTreeMap::new(),
+            doubts: queue::Queue::default(),
             reading: None,
+            later: Vec::new(),
             swept: Some(Swept::new()),
             deletes: BTreeMap::new(),
             resending: None,
@@ -357,13 +362,16 @@ impl Conductor {
                     let newest = times.max().unwrap_or(0);
                     self.newest = self.newest.max(newest);
                     self.low_water.record(place.partition, newest);
+                    let late = newest > 0
+                        && self.reader.low_water().is_none()
+                        && self.low_water.is_late(place.partition, newest);
                     let events = self.connections.take(
                         record,
                         (place, is_scattered),
                         &self.context.offsets,
                         &mut self.next_key,
                     );
-                    self.enter(events).await;
+                    self.enter(events, late).await;
                 }
             }
         }
@@ -399,7 +407,7 @@ impl Conductor {
         };
         let (offsets, next_key) = (&self.context.offsets, &mut self.next_key);
         let events = self.connections.end(offsets, next_key, goes_on);
-        self.enter(events).await;
+        self.enter(events, false).await;
         match self.share {
             None => self.order.advance(u64::MAX),
             Some(_) => self.publish(),
@@ -417,6 +425,7 @@ impl Conductor {
 
     async fn tick(&mut self) {
         self.commit().await;
+        self.take_up_again();
         self.look_at_lag();
 
         self.quiet_ticks += 1;
@@ -425,7 +434,7 @@ impl Conductor {
         let is_gone = |partition, node: &str| self.low_water.is_gone(partition, node);
         let (offsets, next_key) = (&self.context.offsets, &mut self.next_key);
         let events = self.connections.expire(before, is_gone, offsets, next_key);
-        self.enter(events).await;
+        self.enter(events, false).await;
         // The end may lie behind the last record: in a segment that a proxy began and wrote nothing to.
         self.look_for_end().await;
         if self.quiet_ticks >= QUIET_TICKS && self.has_room() && self.reader.low_water().is_none() {
@@ -451,7 +460,8 @@ impl Conductor {
             && self.is_reading_idle()
             && self.resending.is_none()
             && self.unlisted.is_empty();
-        let nothing_left = idle && self.doubts.is_empty() && self.deletes.is_empty();
+        let doubts = self.doubts.is_empty() && self.later.is_empty();
+        let nothing_left = idle && doubts && self.deletes.is_empty();
         if let Some(share) = &self.share {
             return Ok(nothing_left && self.jobs.is_empty() && share.is_at_end());
         }

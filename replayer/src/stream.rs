@@ -436,6 +436,7 @@ impl Open {
             ended,
             claims: self.claims,
             awaited: false,
+            late: false,
             weight: self.weight,
         }))
     }

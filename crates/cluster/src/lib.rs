@@ -26,6 +26,7 @@ mod scan;
 mod sigv4;
 mod state;
 mod sweep;
+mod tasks;
 mod transport;
 mod version;
 

@@ -79,6 +79,10 @@ impl Scan {
         let request = Request::json(Method::POST, path, body.to_string());
         // Not through `call`: a scroll that is asked twice skips a page.
         let reply = self.cluster.send(request).await?;
+        if reply.status == 404 {
+            // Of a node that has left, or too old: only a new one helps.
+            return Err(self.cluster.unavailable(path, "the scroll isn't there any more".into()));
+        }
         if !reply.is_success() {
             return Err(ClusterError::Status {
                 url: self.cluster.url().to_owned(),

@@ -64,10 +64,12 @@ pub(crate) struct BulkItemAnswer<'a> {
     pub(crate) delete: Option<WriteAnswer<'a>>,
 }
 
-/// The answer to `_update_by_query`, `_delete_by_query` and `_reindex`.
-#[derive(Debug, Deserialize)]
+/// The answer to `_update_by_query`, `_delete_by_query` and `_reindex`; and to a resize, which has a task at most.
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct ByQueryAnswer {
     pub(crate) error: Option<IgnoredAny>,
+    /// `node:number`, where the client doesn't wait for the end.
+    pub(crate) task: Option<String>,
     pub(crate) created: Option<u64>,
     pub(crate) updated: Option<u64>,
     pub(crate) deleted: Option<u64>,

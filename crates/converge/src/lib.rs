@@ -41,7 +41,7 @@ pub use exchange::{Answer, BodyState, Exchange, Method};
 pub use facts::{Facts, IndexFacts, Versioning};
 pub use meaning::{
     Change, Control, Doubt, DoubtKind, DoubtReason, Item, Meaning, NothingReason, Operation, Read,
-    Refresh, Shape, Write, interpret, unsettles,
+    Refresh, Shape, Task, Write, interpret, unsettles,
 };
 pub use outcome::{Outcome, OutcomeError, outcomes};
 pub use render::{Rendering, Request, render, render_documents};

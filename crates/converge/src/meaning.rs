@@ -127,6 +127,8 @@ pub enum DoubtKind {
     Sweep { index: Arc<str> },
     /// Every document of an index, alias or pattern (`*`: any), deletes included.
     Walk { index: Arc<str> },
+    /// The same, once the source is done with what changes them: it may have answered long before.
+    WalkAfter { index: Arc<str>, task: Task },
     /// Not documents: whether the indices exist, and with which UUID, mapping, settings, aliases.
     ///
     /// With `deletes`, a deletion is in doubt. Then the indices are made anew on the target
@@ -136,6 +138,15 @@ pub enum DoubtKind {
     /// A template, pipeline, script or data stream, by the segments of its path, decoded: whether there is one,
     /// and what is in it. The last segment may be a pattern.
     Named { path: Vec<String> },
+}
+
+/// What the source may still be doing after a request's end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Task {
+    /// The client didn't wait for it (`wait_for_completion=false`): its id, from the answer.
+    Named(Arc<str>),
+    /// The journal doesn't have the end of a by-query or a reindex: any that began before the exchange ended.
+    Unnamed,
 }
 
 /// Why there is doubt.
@@ -176,6 +187,8 @@ pub enum DoubtReason {
     Resize,
     /// The write overlapped a deletion of its index.
     OverlapsDeletion,
+    /// Its record came into the journal long after it was made: the target may have forgotten what was deleted after it.
+    Late,
     /// The target refused the operation with a version conflict where that proves nothing.
     Conflict,
     /// A data stream takes no versions.
@@ -260,6 +273,23 @@ pub fn unsettles(exchange: &Exchange) -> Option<Scope> {
     }
 }
 
+impl Meaning {
+    /// What an exchange means when what it changed may have been changed since by what was replayed before it: its
+    /// operations, and what else it changes, are doubt. Reads stay what they are.
+    pub fn into_doubt(self, exchange: &Exchange, reason: DoubtReason) -> Self {
+        match self {
+            Self::Write(write) => Self::Write(write.into_doubt(reason)),
+            Self::Control(control) => {
+                let deletes = !control.deletes.is_empty();
+                let target = Target::parse(&exchange.target);
+                let kind = control::doubt_kind(control.kind, &target, control.scope, deletes);
+                Self::Doubt(vec![Doubt { kind, reason }])
+            }
+            same => same,
+        }
+    }
+}
+
 impl Operation {
     /// Whether it deletes.
     pub fn is_delete(&self) -> bool {
@@ -318,7 +348,9 @@ impl Write {
                 Item::Operation(operation) => &operation.address.index,
                 Item::Doubt(doubt) => match &doubt.kind {
                     DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => &address.index,
-                    DoubtKind::Sweep { index } | DoubtKind::Walk { index } => index,
+                    DoubtKind::Sweep { index }
+                    | DoubtKind::Walk { index }
+                    | DoubtKind::WalkAfter { index, .. } => index,
                     DoubtKind::Definition { .. } | DoubtKind::Named { .. } => continue,
                 },
                 Item::Nothing(_) => continue,
@@ -358,6 +390,7 @@ impl DoubtReason {
             Self::Restore => "restore",
             Self::Resize => "resize",
             Self::OverlapsDeletion => "overlaps deletion",
+            Self::Late => "late",
             Self::Conflict => "conflict",
             Self::DataStream => "data stream",
             Self::RefusedByTarget => "refused by the target",

@@ -7,7 +7,7 @@ use std::{
 
 use cluster::{ClusterError, Document, DocumentId, Found, IndexDefinition, Wanted};
 use converge::{
-    Address, Change, DoubtKind, Item, Operation, Refresh, Scope, Shape, Version, Write,
+    Address, Change, DoubtKind, Item, Operation, Refresh, Scope, Shape, Task, Version, Write,
 };
 use deletes::Delete;
 
@@ -25,6 +25,10 @@ pub(super) struct Reading<'a> {
     pub(super) source: &'a Source,
     /// What could not be resolved: documents by `index/id`, indices by name, scopes; with why.
     pub(super) failures: HashMap<String, String>,
+    /// The same of what only can't be resolved now.
+    pub(super) unavailable: HashMap<String, String>,
+    /// Tasks of the source that aren't over.
+    pub(super) running: BTreeSet<Task>,
     /// The concrete indices that were read for a name or a scope.
     pub(super) behind: HashMap<String, Vec<String>>,
     /// Indices whose image turned out to be another one's while it was written to, and is empty now.
@@ -41,6 +45,8 @@ impl<'a> Reading<'a> {
             context,
             source,
             failures: HashMap::new(),
+            unavailable: HashMap::new(),
+            running: BTreeSet::new(),
             behind: HashMap::new(),
             replaced: BTreeSet::new(),
             walked: BTreeSet::new(),
@@ -48,14 +54,18 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Only a cluster that may answer later ends the run: what one index will never answer is a failure of
-    /// that index.
+    /// Only a cluster that says nothing ends a reading: what one index can't answer now, or never will, says nothing of
+    /// the others.
     pub(super) fn bear(
         &mut self,
         what: String,
         done: Result<(), ClusterError>,
     ) -> Result<(), ClusterError> {
         match done {
+            Err(error @ ClusterError::Unavailable { .. }) => {
+                self.unavailable.insert(what, error.to_string());
+                Ok(())
+            }
             Err(error) if !error.is_transient() => {
                 self.failures.insert(what, error.to_string());
                 Ok(())

@@ -1,15 +1,21 @@
 //! Which doubts a reading has resolved.
 
+use std::collections::HashMap;
+
 use converge::{Doubt, DoubtKind};
 
-use super::{Resolved, Waiting, reading::Reading};
+use super::{Later, Resolved, Waiting, reading::Reading};
 
 impl Reading<'_> {
     /// Tells which doubts are resolved.
     pub(super) fn settle(self, batch: Vec<Waiting>) -> Resolved {
         let mut resolved = Resolved::default();
         for waiting in batch {
-            match self.failure(&waiting.doubt) {
+            if let Some(later) = self.later(&waiting.doubt) {
+                resolved.later.push((waiting, later));
+                continue;
+            }
+            match self.hit(&self.failures, &waiting.doubt) {
                 None => resolved.done.push(waiting),
                 Some(why) => resolved.left.push((waiting, why)),
             }
@@ -17,31 +23,41 @@ impl Reading<'_> {
         resolved
     }
 
-    fn failure(&self, doubt: &Doubt) -> Option<String> {
-        if self.failures.is_empty() {
+    fn later(&self, doubt: &Doubt) -> Option<Later> {
+        if matches!(&doubt.kind, DoubtKind::WalkAfter { task, .. } if self.running.contains(task)) {
+            return Some(Later::Running);
+        }
+        self.hit(&self.unavailable, doubt).map(Later::Unavailable)
+    }
+
+    /// What is said of a doubt in `failures`.
+    fn hit(&self, failures: &HashMap<String, String>, doubt: &Doubt) -> Option<String> {
+        if failures.is_empty() {
             return None;
         }
         match &doubt.kind {
             DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
                 // Behind an alias the failure is under the concrete name.
                 let end = format!("/{}", address.id);
-                let one = self.failures.iter().find(|(key, _)| key.ends_with(&end));
+                let one = failures.iter().find(|(key, _)| key.ends_with(&end));
                 let one = one.map(|(_, why)| why);
-                one.or_else(|| self.failures.get(&*address.index)).cloned()
+                one.or_else(|| failures.get(&*address.index)).cloned()
             }
-            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => self.failure_in(index),
-            DoubtKind::Definition { scope, .. } => self.failure_in(&format!("{scope:?}")),
-            DoubtKind::Named { path } => self.failures.get(&path.join("/")).cloned(),
+            DoubtKind::Sweep { index }
+            | DoubtKind::Walk { index }
+            | DoubtKind::WalkAfter { index, .. } => self.hit_in(failures, index),
+            DoubtKind::Definition { scope, .. } => self.hit_in(failures, &format!("{scope:?}")),
+            DoubtKind::Named { path } => failures.get(&path.join("/")).cloned(),
         }
     }
 
     /// The first failure of a name or scope, of an index behind it, or of a document in one of those.
-    fn failure_in(&self, name: &str) -> Option<String> {
+    fn hit_in(&self, failures: &HashMap<String, String>, name: &str) -> Option<String> {
         let behind = self.behind.get(name).map(Vec::as_slice).unwrap_or_default();
         let hit = |key: &str| {
             let index = key.split('/').next().unwrap_or(key);
             key == name || behind.iter().any(|behind| behind == index)
         };
-        self.failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
+        failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
     }
 }

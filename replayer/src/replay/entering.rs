@@ -18,7 +18,8 @@ use crate::{
 };
 
 impl Conductor {
-    pub(super) async fn enter(&mut self, events: Vec<Event>) {
+    /// `late`: they come from a record that wasn't waited for.
+    pub(super) async fn enter(&mut self, events: Vec<Event>, late: bool) {
         let taken = self.connections.seen.bytes
             - std::mem::replace(&mut self.taken, self.connections.seen.bytes);
         self.held = self.held.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
@@ -32,7 +33,10 @@ impl Conductor {
                 Event::Deletes { key, name, began, scope } => {
                     self.open_deletion(key, name, began, scope);
                 }
-                Event::Closed(captured) => self.enter_exchange(captured).await,
+                Event::Closed(mut captured) => {
+                    captured.late = late;
+                    self.enter_exchange(captured).await;
+                }
                 Event::Cancelled { key, claims, weight } => {
                     Metrics::count(&self.context.metrics.nothing, "no whole head");
                     self.finish(key);
@@ -73,7 +77,10 @@ impl Conductor {
         let exchange = captured.exchange(settings.mutations, settings.body_limit);
         let what = match settings.mutations {
             Mutations::Mirror => What::Mirror,
-            Mutations::Converge => What::Converge(self.interpret(&exchange).await),
+            Mutations::Converge => {
+                let meaning = self.interpret(&exchange).await;
+                What::Converge(self.doubted(&captured, &exchange, meaning))
+            }
         };
         let (scope, role) = touches(&what);
         let closed = Closed { began: captured.began, answered: captured.ended, scope, role };

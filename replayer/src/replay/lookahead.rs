@@ -2,6 +2,9 @@
 
 use super::{Conductor, shared::Share};
 
+/// What a doubt that waits takes of the memory for looking ahead, about: its addresses, and the records that it claims.
+const DOUBT: usize = 1 << 10;
+
 /// Captured bytes that a cache holds, about: what is sent while it is still in one costs 60 % of what it costs later.
 const ENOUGH: usize = 4 << 20;
 
@@ -9,7 +12,14 @@ impl Conductor {
     /// Bytes held are bounded, but what runs must not wait for what can't be read.
     pub(super) fn has_room(&self) -> bool {
         let held = self.held < self.context.settings.lookahead_bytes || self.running == 0;
-        held && !self.unlisted.is_full() && !self.has_enough()
+        held && !self.unlisted.is_full() && !self.has_enough() && !self.has_doubts_enough()
+    }
+
+    /// Whether more doubts wait than may, while some are being resolved. Otherwise they may wait for what is still to be
+    /// read.
+    fn has_doubts_enough(&self) -> bool {
+        let most = self.context.settings.lookahead_bytes / DOUBT;
+        !self.is_reading_idle() && self.doubts.len() + self.later.len() >= most
     }
 
     /// Whether more would only lie in memory: without a rhythm, when as many run as can, and more wait behind them.

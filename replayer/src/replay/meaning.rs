@@ -1,12 +1,15 @@
 //! What exchanges mean, by what is known when they are read, and again when their turn comes.
 
-use converge::{Meaning, interpret};
+use converge::{DoubtReason, Exchange, Meaning, interpret};
 
 use super::{Conductor, Pending};
-use crate::exchange::What;
+use crate::{
+    captured::Captured,
+    exchange::{Job, What},
+};
 
 impl Conductor {
-    pub(super) async fn interpret(&mut self, exchange: &converge::Exchange) -> Meaning {
+    pub(super) async fn interpret(&mut self, exchange: &Exchange) -> Meaning {
         let source = self.context.source.as_deref();
         if source.is_none() {
             self.knowledge.notice(exchange);
@@ -32,6 +35,22 @@ impl Conductor {
         }
         self.knowledge.match_patterns(&write.scope());
         let facts = self.knowledge.facts(self.context.source.as_deref());
-        pending.job.meaning = What::Converge(interpret(&pending.job.exchange, &facts));
+        let Job { captured, exchange, .. } = &*pending.job;
+        let meaning = self.doubted(captured, exchange, interpret(exchange, &facts));
+        pending.job.meaning = What::Converge(meaning);
+    }
+
+    /// What comes late is doubt. A document that was deleted since, by a request that another proxy captured, would come
+    /// back, for the target may have forgotten the delete. Where nobody can be asked it is taken as it is.
+    pub(super) fn doubted(
+        &self,
+        captured: &Captured,
+        exchange: &Exchange,
+        meaning: Meaning,
+    ) -> Meaning {
+        match captured.late && self.context.source.is_some() {
+            true => meaning.into_doubt(exchange, DoubtReason::Late),
+            false => meaning,
+        }
     }
 }

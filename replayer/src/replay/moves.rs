@@ -10,6 +10,7 @@ use converge::{Meaning, Selection};
 
 use super::Conductor;
 use crate::{
+    doubt::Waiting,
     exchange::{Job, What},
     offsets::Place,
 };
@@ -44,16 +45,15 @@ impl Conductor {
         }
         self.forget_jobs();
         let held_back = &mut self.held_back;
-        self.doubts.retain(|_, doubts| {
-            doubts.retain(|waiting| {
-                let stays = waiting.receipt.is_current();
-                if !stays {
-                    held_back.closed(waiting.of);
-                }
-                stays
-            });
-            !doubts.is_empty()
-        });
+        let mut stays = |waiting: &Waiting| {
+            let stays = waiting.receipt.is_current();
+            if !stays {
+                held_back.closed(waiting.of);
+            }
+            stays
+        };
+        self.doubts.retain(&mut stays);
+        self.later.retain(|(_, waiting)| stays(waiting));
         self.deletes.retain(|_, deletes| {
             deletes.retain(|kept| kept.receipt.is_current());
             !deletes.is_empty()

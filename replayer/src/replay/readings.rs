@@ -1,6 +1,6 @@
 //! Doubts: gathered until they may be read from the source, then read together.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use converge::{
     DoubtKind, Scope,
@@ -11,11 +11,14 @@ use tokio::time::Instant;
 use super::{Conductor, Report};
 use crate::{
     context::RunError,
-    doubt::{self, Waiting},
+    doubt::{self, Later, Resolved, Unanswered, Waiting},
     indices,
     source::Source,
     stream::GRACE,
 };
+
+/// After this a doubt is tried again that couldn't be resolved.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Doubts that are resolved together, at most.
 const DOUBT_BATCH: usize = 20_000;
@@ -31,12 +34,12 @@ impl Conductor {
             return;
         }
         let mut batch = Vec::new();
-        while let Some(answered) = self.doubts.first_key_value().map(|(answered, _)| *answered) {
+        while let Some(answered) = self.doubts.first() {
             let ready = self.doubt_ready(answered) && has_passed(answered, self.at_end);
             if batch.len() >= DOUBT_BATCH || !ready {
                 break;
             }
-            batch.extend(self.doubts.remove(&answered).unwrap_or_default());
+            batch.append(&mut self.doubts.take_first());
         }
         if batch.is_empty() {
             return;
@@ -53,20 +56,91 @@ impl Conductor {
         let mut swept = self.swept.take().unwrap_or_default();
         let (context, reports) = (Arc::clone(&self.context), self.reports.0.clone());
         tokio::spawn(async move {
-            let resolved =
-                doubt::resolve(&context, batch, &mut swept).await.map_err(RunError::from);
-            let _ = reports.send(Report::Read { key, resolved, swept });
+            let began = Instant::now();
+            let resolved = doubt::resolve(&context, batch, &mut swept).await;
+            let _ = reports.send(Report::Read { key, began, resolved, swept });
         });
+    }
+
+    /// How a reading ended that had begun at `began`.
+    pub(super) fn take_resolved(
+        &mut self,
+        began: Instant,
+        resolved: Result<Resolved, Unanswered>,
+    ) -> Result<(), RunError> {
+        let resolved = match resolved {
+            Ok(resolved) => resolved,
+            Err(Unanswered { batch, error }) => {
+                let first = batch.iter().filter_map(|waiting| waiting.since).min();
+                if !error.is_transient() || self.is_out_of_patience(first.unwrap_or(began)) {
+                    return Err(error.into());
+                }
+                tracing::warn!(%error, doubts = batch.len(), "doubts are put off: a cluster doesn't answer");
+                for waiting in batch {
+                    self.put_off(waiting, began);
+                }
+                return Ok(());
+            }
+        };
+        for waiting in resolved.done {
+            self.held_back.closed(waiting.of);
+            self.held_back.done(waiting.answered, waiting.receipt);
+        }
+        for (waiting, why) in resolved.left {
+            self.leave(&waiting, &why);
+        }
+        for (mut waiting, later) in resolved.later {
+            match later {
+                // It takes as long as it takes.
+                Later::Running => {
+                    waiting.since = None;
+                    self.put_off(waiting, Instant::now());
+                }
+                Later::Unavailable(why) => {
+                    match self.is_out_of_patience(waiting.since.unwrap_or(began)) {
+                        true => self.leave(&waiting, &why),
+                        false => self.put_off(waiting, began),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put_off(&mut self, mut waiting: Waiting, since: Instant) {
+        let since = *waiting.since.get_or_insert(since);
+        self.context.metrics.doubt_put_off.inc();
+        // What an index doesn't answer for a while isn't to hold up the others each time.
+        let wait = AGAIN.max(since.elapsed() / 2);
+        self.later.push((Instant::now() + wait, waiting));
+    }
+
+    /// Whether a cluster has been asked in vain for longer than `--target-retry-for`.
+    fn is_out_of_patience(&self, since: Instant) -> bool {
+        since.elapsed() > self.context.sender.target.patience().give_up_after
+    }
+
+    /// What was put off and is to be tried again now. Called each second.
+    pub(super) fn take_up_again(&mut self) {
+        let now = Instant::now();
+        for (_, waiting) in self.later.extract_if(.., |(due, _)| *due <= now) {
+            self.doubts.put(waiting);
+        }
     }
 
     pub(super) fn leave(&mut self, waiting: &Waiting, why: &str) {
         self.context.metrics.doubt_left.inc();
+        self.held_back.closed(waiting.of);
+        self.held_back.failed(waiting.of);
+        waiting.receipt.keep();
         let what = match &waiting.doubt.kind {
             DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
                 format!("{}/{}", address.index, address.id)
             }
             DoubtKind::Sweep { index } => format!("sweep of {index}"),
-            DoubtKind::Walk { index } => format!("walk of {index}"),
+            DoubtKind::Walk { index } | DoubtKind::WalkAfter { index, .. } => {
+                format!("walk of {index}")
+            }
             DoubtKind::Definition { scope, .. } => format!("definition of {scope:?}"),
             DoubtKind::Named { path } => path.join("/"),
         };
@@ -92,7 +166,9 @@ fn read_scope(batch: &[Waiting], source: Option<&Source>) -> (Scope, Role) {
             DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
                 names.insert(address.index.to_string());
             }
-            DoubtKind::Sweep { index } | DoubtKind::Walk { index } => {
+            DoubtKind::Sweep { index }
+            | DoubtKind::Walk { index }
+            | DoubtKind::WalkAfter { index, .. } => {
                 names.insert(index.to_string());
             }
             // Templates and pipelines have to do with any index.

@@ -130,13 +130,14 @@ impl Conductor {
                 } else if !self.connections.replayed(&connection, number) {
                     self.context.metrics.disorder.inc();
                 }
-                self.held_back.open((began, key), left.doubts.len() + left.failed.len());
+                self.held_back.open((began, key), left.doubts.len());
+                if !left.failed.is_empty() {
+                    self.held_back.failed((began, key));
+                }
                 for line in left.failed {
                     self.note(line);
                 }
-                if !left.doubts.is_empty() {
-                    self.doubts.entry(answered).or_default().extend(left.doubts);
-                }
+                left.doubts.into_iter().for_each(|doubt| self.doubts.put(doubt));
                 self.finish(key);
                 self.keep_deletes(answered, left.deletes);
                 self.start_next(&connection);
@@ -163,18 +164,11 @@ impl Conductor {
                     }
                 }
             }
-            Report::Read { key, resolved, swept } => {
+            Report::Read { key, began, resolved, swept } => {
                 self.swept = Some(swept);
                 self.end_turn(key);
                 self.order.finished(key);
-                let resolved = resolved?;
-                for waiting in resolved.done {
-                    self.held_back.closed(waiting.of);
-                    self.held_back.done(waiting.answered, waiting.receipt);
-                }
-                for (waiting, why) in resolved.left {
-                    self.leave(&waiting, &why);
-                }
+                self.take_resolved(began, resolved)?;
             }
         }
         Ok(())

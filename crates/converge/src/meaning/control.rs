@@ -21,16 +21,7 @@ pub(super) fn control(
     let Touched { scope, deletes } = touched(exchange, target, kind, index);
     let may_delete = deletes != Deletes::Nothing;
     let doubt = |reason| {
-        let kind = match kind {
-            ControlKind::PutTemplate
-            | ControlKind::DeleteTemplate
-            | ControlKind::PutPipeline
-            | ControlKind::DeletePipeline
-            | ControlKind::PutScript
-            | ControlKind::DeleteScript
-            | ControlKind::PutDataStream => DoubtKind::Named { path: target.segments.clone() },
-            _ => DoubtKind::Definition { scope: scope.clone(), deletes: may_delete },
-        };
+        let kind = doubt_kind(kind, target, scope.clone(), may_delete);
         Meaning::Doubt(vec![Doubt { kind, reason }])
     };
     let Some(given) = &exchange.answer else { return doubt(no_answer(exchange)) };
@@ -71,6 +62,25 @@ pub(super) fn control(
         _ => {}
     }
     Meaning::Control(control)
+}
+
+/// What is to be read from the source when it isn't certain what a control request did.
+pub(super) fn doubt_kind(
+    kind: ControlKind,
+    target: &Target,
+    scope: Scope,
+    deletes: bool,
+) -> DoubtKind {
+    match kind {
+        ControlKind::PutTemplate
+        | ControlKind::DeleteTemplate
+        | ControlKind::PutPipeline
+        | ControlKind::DeletePipeline
+        | ControlKind::PutScript
+        | ControlKind::DeleteScript
+        | ControlKind::PutDataStream => DoubtKind::Named { path: target.segments.clone() },
+        _ => DoubtKind::Definition { scope, deletes },
+    }
 }
 
 /// The indices that a control request touches, and those that it deletes.

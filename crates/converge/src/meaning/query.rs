@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::write::{any, is_refusal};
-use super::{Doubt, DoubtKind, DoubtReason, Meaning, NothingReason};
+use super::{Doubt, DoubtKind, DoubtReason, Meaning, NothingReason, Task};
 use crate::answer::{self, ByQueryAnswer};
 use crate::endpoint::QueryAction;
 use crate::exchange::{Answer, Exchange};
@@ -22,7 +22,7 @@ pub(super) fn by_query(exchange: &Exchange, index: &str, action: QueryAction) ->
     };
     match unchanged(exchange.answer.as_ref(), nothing) {
         Some(reason) => Meaning::Nothing(reason),
-        None => walk(index, reason),
+        None => walk(index, reason, still_running(exchange.answer.as_ref())),
     }
 }
 
@@ -45,24 +45,46 @@ pub(super) fn reindex(exchange: &Exchange) -> Meaning {
     // A script may choose another index, and a pipeline too, but then both are needed to say so.
     let destination: Option<Body<'_>> = answer::read(&exchange.body);
     let redirects = exchange.body.windows(6).any(|window| window == b"_index");
+    let task = still_running(exchange.answer.as_ref());
     match destination {
-        Some(body) if !redirects => walk(body.dest.index.as_str(), DoubtReason::Reindex),
-        _ => walk("*", DoubtReason::Reindex),
+        Some(body) if !redirects => walk(body.dest.index.as_str(), DoubtReason::Reindex, task),
+        _ => walk("*", DoubtReason::Reindex, task),
     }
 }
 
 pub(super) fn restore(exchange: &Exchange) -> Meaning {
     match &exchange.answer {
         Some(given) if is_refusal(given.status) => refused(given.status),
-        _ => walk("*", DoubtReason::Restore),
+        // Its indices are there at once, and can't be read before their shards are.
+        _ => walk("*", DoubtReason::Restore, None),
     }
 }
 
 pub(super) fn resize(exchange: &Exchange, created: &str) -> Meaning {
     match &exchange.answer {
         Some(given) if is_refusal(given.status) => refused(given.status),
-        _ => walk(created, DoubtReason::Resize),
+        given => {
+            let task = given.as_ref().and_then(|given| named_task(&given.body));
+            walk(created, DoubtReason::Resize, task)
+        }
     }
+}
+
+/// What of a by-query or a reindex may go on after its exchange: nothing, where the answer has counted what it did.
+fn still_running(given: Option<&Answer>) -> Option<Task> {
+    let Some(given) = given else { return Some(Task::Unnamed) };
+    let counted = |answer: &ByQueryAnswer| {
+        [answer.created, answer.updated, answer.deleted].iter().any(Option::is_some)
+    };
+    match answer::read::<ByQueryAnswer>(&given.body) {
+        Some(answer) if counted(&answer) => None,
+        _ => named_task(&given.body).or(Some(Task::Unnamed)),
+    }
+}
+
+fn named_task(body: &[u8]) -> Option<Task> {
+    let task = answer::read::<ByQueryAnswer>(body)?.task?;
+    Some(Task::Named(task.into()))
 }
 
 fn refused(status: u16) -> Meaning {
@@ -83,12 +105,18 @@ fn unchanged(
     (given.status == 200 && counts_nothing(&answer)).then_some(NothingReason::Noop)
 }
 
-/// One walk for each part of an index expression.
-fn walk(expression: &str, reason: DoubtReason) -> Meaning {
+/// One walk for each part of an index expression, after a task if there is one.
+fn walk(expression: &str, reason: DoubtReason, task: Option<Task>) -> Meaning {
     let indices: Vec<Arc<str>> = match Scope::of_expression(expression) {
         Scope::All => vec![any()],
         Scope::Indices(names) => names.into_iter().map(Arc::from).collect(),
     };
-    let doubt = |index| Doubt { kind: DoubtKind::Walk { index }, reason };
+    let doubt = |index| {
+        let kind = match &task {
+            None => DoubtKind::Walk { index },
+            Some(task) => DoubtKind::WalkAfter { index, task: task.clone() },
+        };
+        Doubt { kind, reason }
+    };
     Meaning::Doubt(indices.into_iter().map(doubt).collect())
 }

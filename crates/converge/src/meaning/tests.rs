@@ -120,6 +120,7 @@ fn describe_doubt(doubt: &Doubt) -> String {
         }
         DoubtKind::Sweep { index } => format!("sweep {index} ({reason})"),
         DoubtKind::Walk { index } => format!("walk {index} ({reason})"),
+        DoubtKind::WalkAfter { index, task } => format!("walk {index} after {task:?} ({reason})"),
         DoubtKind::Named { path } => format!("named {} ({reason})", path.join("/")),
         DoubtKind::Definition { scope: touched, deletes } => {
             let deleting = if *deletes { " deleting" } else { "" };

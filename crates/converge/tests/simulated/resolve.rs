@@ -34,7 +34,9 @@ fn named(doubt: &Doubt) -> Scope {
         DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
             Scope::of_index(&address.index)
         }
-        DoubtKind::Sweep { index } | DoubtKind::Walk { index } => Scope::of_expression(index),
+        DoubtKind::Sweep { index }
+        | DoubtKind::Walk { index }
+        | DoubtKind::WalkAfter { index, .. } => Scope::of_expression(index),
         DoubtKind::Definition { scope, .. } => scope.clone(),
         DoubtKind::Named { .. } => Scope::All,
     }
@@ -123,7 +125,9 @@ fn concerns(doubt: &Doubt, index: &str, shard: usize, id: &str) -> bool {
             is(&address.index) && address.id == id && here
         }
         DoubtKind::ByIdAnywhere(address) => is(&address.index) && address.id == id,
-        DoubtKind::Sweep { index: swept } | DoubtKind::Walk { index: swept } => {
+        DoubtKind::Sweep { index: swept }
+        | DoubtKind::Walk { index: swept }
+        | DoubtKind::WalkAfter { index: swept, .. } => {
             is(swept) || Scope::of_expression(swept).contains(index)
         }
         DoubtKind::Definition { scope, deletes } => *deletes && scope.contains(index),

@@ -24,7 +24,7 @@ fn writes_of_what_a_query_finds() {
     check("POST /a/_update_by_query\n\n{}", "200 {\"deleted\":0}", "walk a (update by query)");
     check("POST /a/_update_by_query\n\n{}", NO_INDEX, "nothing: Refused(404)");
     check("POST /a/_delete_by_query\n\n{}", "200 {\"deleted\":0}", "nothing: Noop");
-    check("POST /a/_delete_by_query\n\n{}", "", "walk a (delete by query)");
+    check("POST /a/_delete_by_query\n\n{}", "", "walk a after Unnamed (delete by query)");
     check(
         "POST /_reindex\n\n{\"source\":{\"index\":\"a\"},\"dest\":{\"index\":\"b\"}}",
         &format!("200 {}", counts(1, 0)),
@@ -33,9 +33,23 @@ fn writes_of_what_a_query_finds() {
     check(
         "POST /_reindex\n\n{\"source\":{\"index\":\"a\"},\"dest\":{\"index\":\"b\"},\"script\":\"ctx._index='c'\"}",
         "",
-        "walk * (reindex)",
+        "walk * after Unnamed (reindex)",
     );
     check("POST /a/_split/b\n\n{}", "200 {\"acknowledged\":true}", "walk b (resize)");
+    // Nobody waits for the end of these: the source still works on them when it has answered.
+    let task = "200 {\"task\":\"oTUltX4IQMOUUVeiohTt8A:12345\"}";
+    check(
+        "POST /a,b/_update_by_query?wait_for_completion=false\n\n{}",
+        task,
+        "walk a after Named(\"oTUltX4IQMOUUVeiohTt8A:12345\") (update by query); walk b after Named(\"oTUltX4IQMOUUVeiohTt8A:12345\") (update by query)",
+    );
+    check(
+        "POST /a/_clone/b?wait_for_completion=false\n\n{}",
+        task,
+        "walk b after Named(\"oTUltX4IQMOUUVeiohTt8A:12345\") (resize)",
+    );
+    // Through something in between that lost patience.
+    check("POST /a/_update_by_query\n\n{}", "504 <html>", "walk a after Unnamed (update by query)");
     check("POST /_snapshot/r/s/_restore\n\n{}", "200 {\"accepted\":true}", "walk * (restore)");
 }
 
