@@ -101,6 +101,9 @@ pub(crate) async fn replay(
             Metrics::count(&context.metrics.nothing, reason.as_str());
             Deed { notes: json!({"reason": reason.as_str()}), ..Deed::default() }
         }
+        What::Converge(Meaning::NotSent(_)) if context.settings.also.has(&exchange.target) => {
+            mirror(context, &captured, &exchange).await?
+        }
         What::Converge(Meaning::NotSent(class)) => {
             Metrics::count(&context.metrics.not_sent, class);
             Deed { notes: json!({"class": class}), ..Deed::default() }

@@ -5,6 +5,7 @@
 //! source's. It carries `_meta.godwit`, so that an index that was deleted and created again on the source is not
 //! taken for the one before it.
 
+mod around;
 mod definitions;
 mod parts;
 mod reconcile;
@@ -45,6 +46,8 @@ pub(crate) struct Indices {
     settled: Mutex<HashMap<String, (String, Vec<String>)>>,
     /// Indices that were only read.
     read: Mutex<HashMap<String, OnlyRead>>,
+    /// Indices that this run has found on the source.
+    seen: Mutex<HashSet<String>>,
     chosen: Chosen,
 }
 
@@ -139,6 +142,7 @@ impl Indices {
             typed: None,
             settled: Mutex::default(),
             read: Mutex::default(),
+            seen: Mutex::default(),
             chosen: Chosen::default(),
         };
         for (named, answered) in deletions {
@@ -272,6 +276,7 @@ impl Indices {
             let known = Ready { uuid: Some(uuid), created, look, asked, ..Ready::default() };
             return self.make_stream(index, stream, known).await;
         }
+        self.saw(index);
         let known = Ready { uuid: Some(uuid.clone()), created, look, asked, ..Ready::default() };
         if let Some(parted) = self.make_parts(index, &original, known.clone()).await? {
             return Ok(parted);

@@ -21,6 +21,7 @@
 
 mod admin;
 mod ahead;
+mod also;
 mod captured;
 mod chosen;
 mod circuit;
@@ -62,6 +63,7 @@ mod stream;
 mod summary;
 mod transform_try;
 
+pub use also::Also;
 pub use captured::exchange_of;
 pub use chosen::Chosen;
 pub use command::command;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use settings::{Size, Span, layered, refuse};
 use transform::TypeMapping;
 
-use crate::chosen::Chosen;
+use crate::{also::Also, chosen::Chosen};
 
 pub use settings::BadSettings;
 pub use transforms::{TransformFlags, TransformSettings};
@@ -52,6 +52,10 @@ pub struct Flags {
     /// May be given again; all when not given
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub index: Vec<String>,
+    /// Requests to send as they were that otherwise never are: a path, in which `*` stands for anything (/_ilm/policy/*).
+    /// May be given again
+    #[arg(long, value_name = "PATTERN")]
+    pub replay_also: Vec<String>,
     /// An index of several types becomes: `split` (default), one index a type; `union`, one index
     #[arg(long, value_name = "HOW")]
     pub types: Option<Types>,
@@ -207,6 +211,8 @@ pub struct Settings {
     pub tuple_file_age: Duration,
     pub mutations: Mutations,
     pub indices: Chosen,
+    /// What is sent although it is none of the requests that are.
+    pub also: Also,
     /// What becomes of an index of several types.
     pub types: TypeMapping,
     pub pace: Pace,
@@ -251,6 +257,7 @@ impl Settings {
             tuple_file_age: Duration::from_secs(300),
             mutations: Mutations::Converge,
             indices: Chosen::default(),
+            also: Also::default(),
             types: TypeMapping::Split,
             pace: Pace::Speedup(1.0),
             lookahead_bytes: 256 << 20,
@@ -335,6 +342,7 @@ impl Settings {
         settings.admin = flags.admin;
         settings.mutations = flags.mutations.unwrap_or_default();
         settings.indices = Chosen::parse(&flags.index)?;
+        settings.also = Also::parse(&flags.replay_also)?;
         if settings.mutations == Mutations::Mirror && !settings.indices.is_all() {
             return Err(refuse("index", &flags.index.join(","), "needs --mutations converge"));
         }

@@ -35,9 +35,9 @@ async fn two_share_the_work_and_end_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_is_killed_and_another_comes() {
+async fn one_is_killed_under_load_with_two_others_in_the_group_and_another_comes() {
     let lab = lab("killed-one").await;
-    let (stays, comes) = (Shutdown::new(), Shutdown::new());
+    let (stays, too, comes) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
     let clients = async {
         // A session of 6 s is the shortest that a broker takes.
         let arguments = ["--share", "true", "--speedup", "0", "--member-timeout", "5s"];
@@ -46,8 +46,12 @@ async fn one_is_killed_and_another_comes() {
         write(&lab, 4).await;
         lab.ok(Method::PUT, &format!("/{}/_doc/before", lab.index), &json!({"n": 1})).await;
         lab.wait_for(&lab.index, "before").await;
-        killed.kill().await.unwrap();
-        write(&lab, 2).await;
+        let under_load = async {
+            lab.ok(Method::PUT, &format!("/{}/_doc/amid", lab.index), &json!({"n": 1})).await;
+            lab.wait_for(&lab.index, "amid").await;
+            killed.kill().await.unwrap();
+        };
+        tokio::join!(write(&lab, 6), under_load);
         let ends = async {
             write(&lab, 2).await;
             lab.ok(Method::PUT, &format!("/{}/_doc/after", lab.index), &json!({"n": 1})).await;
@@ -57,11 +61,13 @@ async fn one_is_killed_and_another_comes() {
         };
         let (comes, ()) = tokio::join!(lab.share_until(&comes), ends);
         stays.drain();
+        too.drain();
         comes.unwrap()
     };
-    let (stays, comes) = tokio::join!(lab.share_until(&stays), clients);
-    let stays = stays.unwrap();
-    assert!(stays.failed == 0 && comes.failed == 0, "{stays}\n{comes}");
+    let (stays, too, comes) = tokio::join!(lab.share_until(&stays), lab.share_until(&too), clients);
+    let (stays, too) = (stays.unwrap(), too.unwrap());
+    let failed = [&stays, &too, &comes].map(|one| one.failed);
+    assert_eq!(failed, [0; 3], "{stays}\n{too}\n{comes}");
     let last = member(&lab, "last", None).await;
     assert!(last.is_converged() && last.reached_end, "{last}");
     assert_eq!(lab.differences().await, Vec::<String>::new());

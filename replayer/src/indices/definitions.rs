@@ -47,7 +47,13 @@ impl Indices {
     ) -> Result<(), IndexError> {
         let settings = self.with_routing_shards(index, original).await?;
         let (definition, origin) = (whole(original, &settings), origin_of(uuid));
-        self.create(index, &definition, &origin, "source").await
+        match self.create(index, &definition, &origin, "source").await {
+            Err(refused) if Self::writes_elsewhere(&refused) => {
+                self.hand_over_writing(index, &original.aliases).await?;
+                self.create(index, &definition, &origin, "source").await
+            }
+            created => created,
+        }
     }
 
     /// The settings with the number of routing shards, which `GET /index` leaves out. The target has to hash ids

@@ -243,6 +243,15 @@ impl Lab {
         self.on_target.make_index(index, mappings).await.unwrap();
     }
 
+    /// Waits until the target hasn't the index any more: it is looked for once a minute.
+    pub async fn wait_until_gone(&self, index: &str) {
+        let until = Instant::now() + Duration::from_secs(120);
+        while !self.on_target.index_definitions(index).await.unwrap().is_empty() {
+            assert!(Instant::now() < until, "{index} stays");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Waits until the target has the index.
     pub async fn wait_for_index(&self, index: &str) {
         let until = Instant::now() + Duration::from_secs(60);
