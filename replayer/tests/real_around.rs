@@ -77,14 +77,17 @@ async fn what_is_never_sent_is_sent_where_it_is_asked_for() {
         };
         let summary = lab.replay(change).await.unwrap();
         assert!(summary.is_converged(), "{summary}");
+        // The number of requests that weren't.
         summary.not_sent.values().sum::<u64>()
     };
     let on_target = async || {
         let settings = lab.on_target(Method::GET, "/_cluster/settings?flat_settings=true").await;
         settings["transient"]["search.max_buckets"].clone()
     };
-    assert_eq!((sent(&[]).await, on_target().await), (2, json!(null)));
-    assert_eq!((sent(&["/_cluster/settings"]).await, on_target().await), (1, json!("12345")));
+    let not_sent = sent(&[]).await;
+    assert_eq!(on_target().await, json!(null));
+    assert_eq!(sent(&["/_cluster/settings"]).await, not_sent - 1);
+    assert_eq!(on_target().await, json!("12345"));
     // The servers are others' too.
     let unset = json!({"transient": {"search.max_buckets": null}});
     lab.directly(Method::PUT, "/_cluster/settings", &unset).await;

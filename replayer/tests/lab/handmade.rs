@@ -13,10 +13,10 @@ pub fn now() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64
 }
 
-fn record(direction: Direction, at: u64, connection: &str, number: u64, bytes: &str) -> Bytes {
+fn record(direction: Direction, connection: &str, number: u64, bytes: &str) -> Bytes {
     let mut record = Vec::new();
     let envelope = Envelope::new(connection, NODE);
-    record.extend_from_slice(&envelope.prefix(0, false, direction, at, bytes.len()));
+    record.extend_from_slice(&envelope.prefix(0, false, direction, now(), bytes.len()));
     record.extend_from_slice(bytes.as_bytes());
     record.extend_from_slice(&Envelope::suffix(None, number, false));
     record.into()
@@ -24,27 +24,21 @@ fn record(direction: Direction, at: u64, connection: &str, number: u64, bytes: &
 
 /// A record of what a client sent.
 pub fn asked(connection: &str, number: u64, bytes: &str) -> Bytes {
-    asked_at(now(), connection, number, bytes)
-}
-
-/// The same, captured at another time.
-pub fn asked_at(at: u64, connection: &str, number: u64, bytes: &str) -> Bytes {
-    record(Direction::Read, at, connection, number, bytes)
+    record(Direction::Read, connection, number, bytes)
 }
 
 /// A record of what the source answered.
 pub fn answered(connection: &str, number: u64, bytes: &str) -> Bytes {
-    answered_at(now(), connection, number, bytes)
-}
-
-/// The same, captured at another time.
-pub fn answered_at(at: u64, connection: &str, number: u64, bytes: &str) -> Bytes {
-    record(Direction::Write, at, connection, number, bytes)
+    record(Direction::Write, connection, number, bytes)
 }
 
 /// The proxy says that it lives, and that all is in the journal.
 pub fn heartbeat() -> Bytes {
-    let at = now();
+    heartbeat_at(now())
+}
+
+/// The same at another time.
+pub fn heartbeat_at(at: u64) -> Bytes {
     let beat = Heartbeat { clock: at, oldest_unjournaled: at, ..Heartbeat::default() };
     Bytes::copy_from_slice(&record::heartbeat(NODE, &beat))
 }
