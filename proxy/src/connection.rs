@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use buffer::Budget;
 use codec::http1::{Method, Reason, RequestHead};
@@ -47,6 +47,12 @@ pub(crate) struct Connection<'a> {
     opaque: Mutex<Option<Reason>>,
     draining: watch::Receiver<bool>,
     answered: Notify,
+    /// Whether a request has begun and not ended.
+    in_request: AtomicBool,
+    /// Requests that the source has whole.
+    sent: AtomicU64,
+    /// Requests that it has answered: those first, and one more where it answers before it has all.
+    answers: AtomicU64,
     /// Whether the client has a part of an answer: then it can't be given another.
     answering: AtomicBool,
     /// Whether a request may change the protocol, and the source has not said whether it does.
@@ -80,6 +86,9 @@ impl<'a> Connection<'a> {
             opaque: Mutex::new(None),
             draining: recording.over(tape.records()),
             answered: Notify::new(),
+            in_request: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             answering: AtomicBool::new(false),
             may_switch: AtomicBool::new(false),
             half_head: AtomicBool::new(false),
@@ -114,6 +123,7 @@ impl<'a> Connection<'a> {
 
     /// A request has begun.
     pub(crate) fn begun(&self, request: Outstanding) {
+        self.in_request.store(true, Ordering::Relaxed);
         self.may_switch.store(request.upgrade, Ordering::Relaxed);
         let mut outstanding = self.outstanding.lock();
         outstanding.push_back(request);
@@ -122,9 +132,20 @@ impl<'a> Connection<'a> {
 
     /// The request that began last has ended.
     pub(crate) fn ended(&self) {
+        self.in_request.store(false, Ordering::Relaxed);
         if let Some(last) = self.outstanding.lock().back_mut() {
             last.ended = true;
         }
+    }
+
+    /// Whether the client is in the midst of a request, as far as is known.
+    pub(crate) fn is_in_request(&self) -> bool {
+        self.in_request.load(Ordering::Relaxed)
+    }
+
+    /// The source has one more request to its end.
+    pub(crate) fn sent_whole(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The answer to the oldest request has ended; whether that was a write.
@@ -133,6 +154,7 @@ impl<'a> Connection<'a> {
         let request = outstanding.pop_front();
         self.note_open_write(&outstanding);
         drop(outstanding);
+        self.answers.fetch_add(u64::from(request.is_some()), Ordering::Relaxed);
         self.answered.notify_one();
         if request.is_some_and(|request| request.expects && !request.ended) {
             // Answered without 100: some servers read what follows as the body, some as the next
@@ -169,16 +191,26 @@ impl<'a> Connection<'a> {
         self.half_head.store(kept, Ordering::Relaxed);
     }
 
-    /// Waits for the next answer to end.
-    pub(crate) async fn next_answer(&self) {
-        self.answered.notified().await;
+    /// Whether the proxy may answer a request for the source: the client has the answers to all before it, and nothing of
+    /// one to it.
+    pub(crate) fn may_answer(&self) -> bool {
+        let unanswered = self.sent.load(Ordering::Relaxed) != self.answers.load(Ordering::Relaxed);
+        !unanswered && !self.is_in_answer()
     }
 
-    /// Whether the proxy may answer for the source: nothing else is on its way to the client. `begun`: the request that it
-    /// answers is one that has begun.
-    pub(crate) fn may_answer(&self, begun: bool) -> bool {
-        let most = usize::from(begun);
-        !self.answering.load(Ordering::Relaxed) && self.outstanding.lock().len() <= most
+    /// Whether the client is yet to have an answer, or the rest of one, to what the source was sent whole.
+    pub(crate) fn owes_answers(&self) -> bool {
+        let sent = self.sent.load(Ordering::Relaxed);
+        sent > self.answers.load(Ordering::Relaxed) || self.is_in_answer()
+    }
+
+    fn is_in_answer(&self) -> bool {
+        self.answering.load(Ordering::Relaxed) || self.is_sending()
+    }
+
+    /// Whether something is on its way to the client.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.sending.load(Ordering::Relaxed)
     }
 
     /// The request whose answer comes next.
@@ -269,7 +301,7 @@ impl<'a> Connection<'a> {
 
     fn is_idle(&self) -> bool {
         self.outstanding.lock().is_empty()
-            && !self.sending.load(Ordering::Relaxed)
+            && !self.is_sending()
             && (self.is_last() || !self.half_head.load(Ordering::Relaxed))
     }
 }

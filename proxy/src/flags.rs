@@ -117,7 +117,7 @@ pub struct Flags {
     /// How long the source has to accept a connection [default: 5s].
     #[arg(long, value_name = "DURATION")]
     pub connect_timeout: Option<Span>,
-    /// How long an answer is read on after its client has gone [default: 1m].
+    /// How long answers are read on after the client has gone, or when nothing more is sent to the source [default: 1m].
     #[arg(long, value_name = "DURATION")]
     pub answer_patience: Option<Span>,
     /// After SIGTERM /readyz fails, and clients are served on for so long: until the load balancer has noticed [default: 0s].

@@ -21,11 +21,6 @@ impl Refusal {
         }
     }
 
-    /// Whether a request that is answered so has begun: its head was complete.
-    pub(crate) fn has_begun(self) -> bool {
-        self != Refusal::Head
-    }
-
     /// The whole answer.
     pub(crate) fn answer(self) -> &'static [u8] {
         match self {

@@ -36,7 +36,10 @@ pub(crate) enum Ended {
     Drained,
     /// A write can't be journaled, or a head doesn't come; nothing more of this connection is sent on.
     Refused(Refusal),
+    /// The client's connection broke.
     Failed(io::Error),
+    /// The source takes no more. It may have said why.
+    SourceFailed(io::Error),
 }
 
 /// Bytes on their way to the source, in order.
@@ -48,6 +51,8 @@ struct Parcel {
     after: u64,
     /// When the request that ends in it was read; 0 when none does.
     ended: Nanos,
+    /// Whether a request ends in it.
+    closes: bool,
     /// How many bytes that were read it stands for.
     length: usize,
 }
@@ -56,7 +61,12 @@ impl Parcel {
     fn new(data: Passing, number: u64, urgency: Urgency) -> Parcel {
         let after = if urgency == Urgency::Held { number } else { 0 };
         let length = data.bytes().len();
-        Parcel { front: Bytes::new(), data, after, ended: 0, length }
+        Parcel { front: Bytes::new(), data, after, ended: 0, closes: false, length }
+    }
+
+    /// With the end of a request, if it has one.
+    fn ending(self, end: Option<EndOfMessage>) -> Parcel {
+        Parcel { ended: end.map_or(0, |end| end.at), closes: end.is_some(), ..self }
     }
 
     fn behind(self, front: Bytes) -> Parcel {
@@ -229,9 +239,12 @@ async fn release(
             connection.metrics.flows.requests.goes_on(parcel.ended, parcel.after > 0);
         }
         if let Err(error) = send_both(source, &parcel.front, parcel.data.bytes()).await {
-            return Some(Ended::Failed(error));
+            return Some(Ended::SourceFailed(error));
         }
         passage.sent(parcel.len());
+        if parcel.closes {
+            connection.sent_whole();
+        }
         if let Some(parcel) = window.pop_front() {
             parcel.data.passed();
         }
@@ -280,21 +293,21 @@ impl RequestSide {
             && to == slab.len()
         {
             if kind == Kind::LeftOut {
-                return out(Parcel::new(Passing::Slab(slab), 0, Urgency::Follows));
+                let parcel = Parcel::new(Passing::Slab(slab), 0, Urgency::Follows);
+                return out(Parcel { closes: end.is_some(), ..parcel });
             }
             let urgency = urgency(kind, connection);
             let direction = Direction::Read;
-            let ended = end.map_or(0, |end| end.at);
             if slab.len() <= SMALL {
                 let number = tape.copy(slab.data(), &secrets, direction, at, end, urgency);
-                return out(Parcel { ended, ..Parcel::new(Passing::Slab(slab), number, urgency) });
+                return out(Parcel::new(Passing::Slab(slab), number, urgency).ending(end));
             }
             // The record is made in place, secrets covered; what is sent on begins with a copy.
             let secret = secrets.iter().map(|secret| secret.range.end).max().unwrap_or_default();
             let front = Bytes::copy_from_slice(&slab.data()[..secret]);
             let (data, number) = tape.seal(slab, &secrets, direction, at, end, urgency);
             let data = Passing::Shared(data.slice(secret..));
-            return out(Parcel { ended, ..Parcel::new(data, number, urgency).behind(front) });
+            return out(Parcel::new(data, number, urgency).behind(front).ending(end));
         }
         let data = slab.into_data();
         if let Some(first) = stretches.first() {
@@ -318,8 +331,7 @@ impl RequestSide {
                     tape.copy(&piece, &covered, Direction::Read, at, end, urgency)
                 }
             };
-            let ended = end.map_or(0, |end| end.at);
-            out(Parcel { ended, ..Parcel::new(Passing::Shared(piece), number, urgency) });
+            out(Parcel::new(Passing::Shared(piece), number, urgency).ending(end));
             start = to;
         }
         // Of a head whose bytes are kept back still, the changes are too.

@@ -1,8 +1,11 @@
 //! One client's connection from its first byte to its last.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::Poll;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::accept::{Accepted, Client};
 use crate::connection::Connection;
@@ -43,50 +46,27 @@ async fn exchange(
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let ended = {
         let answers = responses::forward(connection, &mut from_source, &mut to_client);
-        let requests = requests::forward(connection, &mut from_client, &mut to_source);
-        tokio::pin!(answers, requests);
-        tokio::select! {
+        tokio::pin!(answers);
+        let ended = tokio::select! {
             biased;
             answers = &mut answers => {
-                note_failure(connection, answers.err());
+                note_failure(connection, "read", answers.as_ref().err());
                 None
             }
-            ended = &mut requests => {
-                let gone = matches!(ended, Ended::Closed | Ended::Failed(_));
-                let patience = connection.settings.answer_patience;
-                if gone && connection.awaits_answers() {
-                    // The journal shall have the answer, though the client won't.
-                    let rest = async {
-                        while connection.awaits_answers() {
-                            tokio::select! {
-                                biased;
-                                _ = &mut answers => return,
-                                () = connection.next_answer() => {}
-                            }
-                        }
-                    };
-                    if tokio::time::timeout(patience, rest).await.is_err() {
-                        note_no_answer(connection);
-                    }
-                } else if matches!(ended, Ended::Closed) && connection.opaque().is_some() {
-                    // The source has been told; the client may wait for what it says to that.
-                    tokio::select! {
-                        biased;
-                        answers = tokio::time::timeout(patience, &mut answers) => match answers {
-                            Ok(answers) => note_failure(connection, answers.err()),
-                            Err(_) => note_no_answer(connection),
-                        },
-                        () = connection.drained() => {}
-                    }
-                }
-                Some(ended)
+            ended = requests::forward(connection, &mut from_client, &mut to_source) => Some(ended),
+        };
+        if let Some(ended) = &ended {
+            let rest = last_answers(connection, ended, answers, &mut from_client);
+            if tokio::time::timeout(connection.settings.answer_patience, rest).await.is_err() {
+                connection.metrics.source_failures.with_label_values(&["answer"]).inc();
             }
         }
+        ended
     };
-    match ended {
-        Some(Ended::Refused(refusal)) if connection.may_answer(refusal.has_begun()) => {
+    match &ended {
+        Some(Ended::Refused(refusal)) if connection.may_answer() => {
             let client = from_client.unsplit(to_client);
-            refuse(connection.metrics, client, refusal).await;
+            refuse(connection.metrics, client, *refusal).await;
         }
         Some(Ended::Refused(refusal)) => {
             connection.metrics.refused.with_label_values(&[refusal.reason()]).inc();
@@ -95,25 +75,81 @@ async fn exchange(
             let client = connection.sender();
             tracing::debug!(%error, ?client, "a client's connection broke");
         }
+        Some(Ended::SourceFailed(_)) => {
+            let _ = to_client.shutdown().await;
+            see_out(&mut from_client).await;
+        }
         Some(Ended::Closed | Ended::Drained) | None => {
             let _ = to_client.shutdown().await;
             let _ = to_source.shutdown().await;
-            if connection.is_last() {
+            if connection.is_last() || ended.is_none() && connection.is_in_request() {
                 see_out(&mut from_client).await;
             }
         }
     }
 }
 
-fn note_failure(connection: &Connection<'_>, error: Option<io::Error>) {
-    let Some(error) = error else { return };
-    tracing::debug!(%error, "the source's connection broke");
-    connection.metrics.source_failures.with_label_values(&["read"]).inc();
-    connection.tape.exception(&format!("source: {error}"));
+/// No more requests are sent on: what the source says to those that were.
+async fn last_answers(
+    connection: &Connection<'_>,
+    ended: &Ended,
+    answers: Pin<&mut impl Future<Output = io::Result<()>>>,
+    from_client: &mut (impl AsyncRead + Unpin),
+) {
+    let opaque = connection.opaque().is_some();
+    match ended {
+        Ended::Closed | Ended::Failed(_) if connection.awaits_answers() => {
+            // The journal shall have the answer, though the client may not want it.
+            let enough = || !connection.awaits_answers() && !connection.is_sending();
+            let _ = until(answers, enough).await;
+        }
+        Ended::Closed if opaque => {
+            // The source has been told; the client may wait for what it says to that.
+            tokio::select! {
+                biased;
+                answers = answers => note_failure(connection, "read", answers.as_ref().err()),
+                () = connection.drained() => {}
+            }
+        }
+        Ended::Refused(_) if !opaque => {
+            // Of the requests before: theirs come first.
+            let before = until(answers, || !connection.owes_answers()).await;
+            note_failure(connection, "read", before.as_ref().err());
+        }
+        Ended::SourceFailed(error) => {
+            note_failure(connection, "write", Some(error));
+            // What it said before it hung up, which may be why. The client may send to the end before it reads; what breaks the
+            // answers too is the same failure.
+            tokio::select! {
+                biased;
+                _ = answers => {}
+                () = async {
+                    swallow(from_client).await;
+                    std::future::pending().await
+                } => {}
+            }
+        }
+        Ended::Closed | Ended::Failed(_) | Ended::Refused(_) | Ended::Drained => {}
+    }
 }
 
-fn note_no_answer(connection: &Connection<'_>) {
-    connection.metrics.source_failures.with_label_values(&["answer"]).inc();
+/// Lets answers go on until they end or `enough` of them have come; that changes with them only.
+async fn until(
+    mut answers: Pin<&mut impl Future<Output = io::Result<()>>>,
+    enough: impl Fn() -> bool,
+) -> io::Result<()> {
+    poll_fn(|context| match answers.as_mut().poll(context) {
+        Poll::Pending if enough() => Poll::Ready(Ok(())),
+        polled => polled,
+    })
+    .await
+}
+
+fn note_failure(connection: &Connection<'_>, kind: &str, error: Option<&io::Error>) {
+    let Some(error) = error else { return };
+    tracing::debug!(%error, kind, "the source's connection broke");
+    connection.metrics.source_failures.with_label_values(&[kind]).inc();
+    connection.tape.exception(&format!("source: {error}"));
 }
 
 /// Answers for the source, and closes.
@@ -127,12 +163,102 @@ async fn refuse(metrics: &Metrics, mut client: Client, refusal: Refusal) {
 
 /// Waits for the client to go, for a moment: one that is still sending would see a reset before it has read the answer.
 async fn see_out(client: &mut (impl AsyncRead + Unpin)) {
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), swallow(client)).await;
+}
+
+/// Reads what goes nowhere, to the end.
+async fn swallow(client: &mut (impl AsyncRead + Unpin)) {
     let mut rest = vec![0; 4096];
-    let drain = async {
-        while matches!(
-            tokio::io::AsyncReadExt::read(client, &mut rest).await,
-            Ok(read) if read > 0
-        ) {}
-    };
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), drain).await;
+    while matches!(AsyncReadExt::read(client, &mut rest).await, Ok(read) if read > 0) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Context;
+
+    use codec::record::Kind;
+    use journal::{Appender, Reader, StartFrom};
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::recording::Recording;
+    use crate::roster::Roster;
+    use crate::tape::Tape;
+    use crate::{Flags, Settings};
+
+    const TOO_LARGE: &[u8] = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}";
+
+    /// Takes nothing, and has said why by then.
+    struct HangsUp(Option<DuplexStream>);
+
+    impl AsyncWrite for HangsUp {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if let Some(mut answers) = self.0.take() {
+                let said = Pin::new(&mut answers).poll_write(context, TOO_LARGE);
+                assert!(matches!(said, Poll::Ready(Ok(written)) if written == TOO_LARGE.len()));
+            }
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_source_said_before_it_hung_up_reaches_the_client_and_the_journal() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let settings = Flags {
+            source: Some("http://127.0.0.1:9".into()),
+            listen: Some("127.0.0.1:0".into()),
+            journal: Some(format!("file://{}", folder.path().join("j").display())),
+            ..Flags::default()
+        };
+        let settings = Settings::load(settings, []).unwrap();
+        let url = settings.journal.clone().unwrap();
+        let journal = Appender::open(&url, &settings.append).unwrap();
+        let metrics = Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap());
+        let (budget, recording) = (buffer::Budget::of(1 << 20), Recording::of(1.0));
+        let place = Arc::new(Roster::default()).enter("node");
+        let seat = place.seat.clone();
+        let tape = Tape::new(journal.clone(), "node", seat, metrics.clone(), budget.clone());
+        let connection = Connection::new(&settings, &metrics, &tape, &budget, &recording, None);
+        let (mut client, accepted) = tokio::io::duplex(1 << 16);
+        let (from_source, answers) = tokio::io::duplex(1 << 16);
+        let half = b"PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n{";
+        client.write_all(half).await.unwrap();
+        let reading = async {
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            drop(client);
+            answer
+        };
+        let source = (from_source, HangsUp(Some(answers)));
+        let serving = exchange(&connection, Box::new(accepted), source);
+        let (answer, ()) = tokio::join!(reading, serving);
+        assert_eq!(answer, TOO_LARGE);
+        assert_eq!(metrics.source_failures.with_label_values(&["write"]).get(), 1);
+        assert_eq!(metrics.source_failures.with_label_values(&["read"]).get(), 0);
+        journal.close(std::time::Duration::ZERO);
+        let mut reader = Reader::open(&url, "test", StartFrom::Beginning, &[]).await.unwrap();
+        let ends = reader.ends().await.unwrap();
+        let mut recorded = Vec::new();
+        while !reader.has_reached(&ends) {
+            for observation in reader.next().await.unwrap().record.unwrap().observations {
+                if let Kind::Write(data) = observation.kind {
+                    recorded.extend_from_slice(&data);
+                }
+            }
+        }
+        assert_eq!(recorded, TOO_LARGE);
+    }
 }

@@ -5,6 +5,7 @@
 mod stage;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng};
@@ -105,7 +106,11 @@ async fn cut_everywhere_they_arrive_and_are_recorded_as_sent() {
 /// The journal takes nothing: what reaches the source was not held.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_but_reads_passes_before_it_is_durable() {
-    let full = |flags: &mut capture_proxy::Flags| flags.journal_limit = Some(settings::Size(200));
+    let full = |flags: &mut capture_proxy::Flags| {
+        flags.journal_limit = Some(settings::Size(200));
+        // A refusal waits for the answers to the reads in front, and this source gives none.
+        flags.answer_patience = Some(settings::Span(Duration::from_millis(5)));
+    };
     let stage = Stage::with(listener().await, full).await;
     let mut passed = 0;
     for (number, stream) in Ambiguous::all(INDEX).iter().enumerate() {
