@@ -49,6 +49,8 @@ pub(crate) struct Connection<'a> {
     answered: Notify,
     /// Whether a request has begun and not ended.
     in_request: AtomicBool,
+    /// Whether the last byte that the source was sent is not a request's last.
+    midway: AtomicBool,
     /// Requests that the source has whole.
     sent: AtomicU64,
     /// Requests that it has answered: those first, and one more where it answers before it has all.
@@ -87,6 +89,7 @@ impl<'a> Connection<'a> {
             draining: recording.over(tape.records()),
             answered: Notify::new(),
             in_request: AtomicBool::new(false),
+            midway: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             answering: AtomicBool::new(false),
@@ -143,9 +146,15 @@ impl<'a> Connection<'a> {
         self.in_request.load(Ordering::Relaxed)
     }
 
-    /// The source has one more request to its end.
-    pub(crate) fn sent_whole(&self) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
+    /// The source was sent something; whether a request ends with it.
+    pub(crate) fn sent_on(&self, ends: bool) {
+        self.midway.store(!ends, Ordering::Relaxed);
+        self.sent.fetch_add(u64::from(ends), Ordering::Relaxed);
+    }
+
+    /// Whether the source has a part of a request, and not its end.
+    pub(crate) fn is_midway(&self) -> bool {
+        self.midway.load(Ordering::Relaxed)
     }
 
     /// The answer to the oldest request has ended; whether that was a write.

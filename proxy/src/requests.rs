@@ -230,7 +230,9 @@ async fn release(
             Some(Ok(())) => {}
             None => return None,
             Some(Err(_)) if connection.settings.when_full == WhenFull::Reject => {
-                return Some(Ended::Refused(Refusal::Journal));
+                let midway = connection.is_midway();
+                let refusal = if midway { Refusal::Midway } else { Refusal::Journal };
+                return Some(Ended::Refused(refusal));
             }
             Some(Err(_)) => connection.metrics.uncaptured.inc_by(parcel.len() as u64),
         }
@@ -242,9 +244,7 @@ async fn release(
             return Some(Ended::SourceFailed(error));
         }
         passage.sent(parcel.len());
-        if parcel.closes {
-            connection.sent_whole();
-        }
+        connection.sent_on(parcel.closes);
         if let Some(parcel) = window.pop_front() {
             parcel.data.passed();
         }

@@ -16,6 +16,11 @@ fn put(length: usize) -> Vec<u8> {
     [head.into_bytes(), vec![b'x'; length]].concat()
 }
 
+/// A journal that takes small requests and no large one.
+fn small(flags: &mut capture_proxy::Flags) {
+    flags.journal_limit = Some(settings::Size(16 << 10));
+}
+
 #[tokio::test]
 async fn a_client_that_uploads_gets_the_answer_of_a_source_that_has_had_enough() {
     let enough = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
@@ -63,10 +68,7 @@ async fn a_head_that_comes_too_late_is_refused_behind_the_answer_to_the_request_
 #[tokio::test]
 async fn a_write_that_the_journal_does_not_take_is_refused_behind_the_answer_to_the_one_before() {
     let source = ScriptedSource::silent().await.unwrap();
-    let limit = |flags: &mut capture_proxy::Flags| {
-        flags.journal_limit = Some(settings::Size(16 << 10));
-    };
-    let stage = Stage::with(source, limit).await;
+    let stage = Stage::with(source, small).await;
     let mut client = stage.client().await;
     client.write_all(&put(2)).await.unwrap();
     stage.source.wait_for(0, put(2).len()).await.unwrap();
@@ -96,4 +98,26 @@ async fn nothing_is_answered_out_of_turn() {
     client.write_all(&[&put(2)[..], b"GET /_search HTTP/1.1\r\nho"].concat()).await.unwrap();
     assert_eq!(read_all(&mut client).await, b"");
     stage.until("source_failures_total{kind=\"answer\"} 1").await;
+}
+
+/// A recent source executes a bulk while it comes: whoever repeats such a request has to know that.
+#[tokio::test]
+async fn a_write_of_which_the_source_has_a_part_is_not_called_unsent() {
+    let stage = Stage::with(ScriptedSource::silent().await.unwrap(), small).await;
+    let whole = put(32 << 10);
+    let (first, rest) = whole.split_at(1000);
+    let mut client = stage.client().await;
+    client.write_all(first).await.unwrap();
+    assert_eq!(stage.source.wait_for(0, first.len()).await.unwrap(), first);
+    client.write_all(rest).await.unwrap();
+    let answer = String::from_utf8(read_all(&mut client).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(!answer.contains("retry-after") && answer.contains("is not known"), "{answer}");
+    stage.until("refused_requests_total{reason=\"midway\"} 1").await;
+    // What the source has, the journal has, and neither has all; no answer is on record.
+    let sent = stage.source.wait_for_end(0).await.unwrap();
+    let captured = stage.finish().await;
+    let recorded = captured.requests(0);
+    assert!(recorded.starts_with(&sent) && recorded.len() < whole.len());
+    assert_eq!((captured.answers(0), captured.ends()), (vec![], 0));
 }
