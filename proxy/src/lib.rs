@@ -27,6 +27,8 @@ mod recording;
 mod refusal;
 mod requests;
 mod responses;
+#[cfg(test)]
+mod rig;
 mod roster;
 mod serve;
 mod server;

@@ -1,12 +1,13 @@
 //! The way of answers: read, send on, frame, record.
 //!
 //! Answers go to the client as they come. With `--hold exchange` the read that ends the answer to a
-//! write waits for its record.
+//! write waits for its record. Of an answer that ends with the connection each byte may be the last: it goes on
+//! less its last byte, which waits with the end until all records are durable. Without framing each read waits.
 
 use std::io;
 
 use buffer::{ReadSize, Slab};
-use codec::http1::{Eof, Event, Method, Reason, ResponseFramer};
+use codec::http1::{Eof, Event, Framing, Method, Reason, ResponseFramer};
 use codec::record::{Direction, Nanos};
 use codec::redact::{Secret, Secrets, behind, shifted};
 use journal::Urgency;
@@ -17,13 +18,17 @@ use crate::bodies::Bodies;
 use crate::connection::Connection;
 use crate::last_answer::{self, CLOSE};
 use crate::opaque_search::OpaqueSearch;
-use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send, send_parts};
+use crate::pass::{LEAST_READ, Memory, Passing, SMALL, read, send, send_both, send_parts};
 use crate::unfinished::Unfinished;
 use crate::{Durability, Hold, WhenFull};
 
 /// The answer direction of a connection.
 pub(crate) struct ResponseSide {
     framer: ResponseFramer,
+    /// Whether answers to writes wait for their records.
+    holds: bool,
+    /// Of the answer in progress, if it is to wait and ends with the connection: its bytes so far.
+    until_close: Option<u64>,
     in_body: bool,
     /// Whether the answer in progress is recorded.
     recorded: bool,
@@ -59,8 +64,8 @@ fn stretch(stretches: &mut Stretches, to: usize, recorded: bool) {
 /// What one read of the source comes to.
 struct Taken {
     data: Passing,
-    /// The record that ends the answer to a write; 0 when none does.
-    ends_write: u64,
+    /// The record that has to be durable first; 0 when none has.
+    after: u64,
 }
 
 /// Forwards answers until the source closes, or the client is gone and nothing is awaited.
@@ -71,11 +76,13 @@ pub(crate) async fn forward(
 ) -> io::Result<()> {
     let settings = connection.settings;
     let mut size = ReadSize::between(LEAST_READ, settings.read_size);
-    let mut side = ResponseSide::new(settings.head_limit);
+    let holds = settings.hold == Hold::Exchange && settings.durability == Durability::Journal;
+    let mut side = ResponseSide::new(settings.head_limit, holds);
     let memory = Memory::Goes(connection.budget);
     let mut client_is_there = true;
     let mut passage = connection.metrics.flows.answers.passage();
-    let holds = settings.hold == Hold::Exchange && settings.durability == Durability::Journal;
+    // The last byte of an answer that ends with the connection.
+    let mut last = None;
     loop {
         if connection.tape.has_backlog() {
             connection.tape.drained(settings.journal_patience).await;
@@ -90,28 +97,26 @@ pub(crate) async fn forward(
         };
         passage.read(slab.len());
         connection.sends(true);
-        let taken = side.take(slab, connection, holds);
+        let taken = side.take(slab, connection);
         connection.answering(!side.is_idle());
-        if taken.ends_write > 0
-            && connection.tape.lane().durable().reached(taken.ends_write).await.is_err()
-        {
-            if settings.when_full == WhenFull::Reject {
-                // The answer can't be vouched for: the client sees a connection that broke.
-                return Err(io::Error::other("the answer did not reach the journal"));
-            }
-            connection.metrics.uncaptured.inc_by(taken.data.bytes().len() as u64);
-        }
+        let length = taken.data.bytes().len() as u64;
+        wait_for_journal(connection, taken.after, length).await?;
         if side.ended && connection.tape.records() {
-            connection.metrics.flows.answers.goes_on(side.at, taken.ends_write > 0);
+            connection.metrics.flows.answers.goes_on(side.at, taken.after > 0);
         }
         if client_is_there {
-            let data = taken.data.bytes();
+            let (mut data, before) = (taken.data.bytes(), last.take());
+            if side.until_close.is_some()
+                && let Some((kept, rest)) = data.split_last()
+            {
+                (last, data) = (Some(*kept), rest);
+            }
             let sent = match side.close_at {
-                None => send(client, data).await,
+                None => send_both(client, before.as_slice(), data).await,
                 Some(at) => send_parts(client, [&data[..at], CLOSE, &data[at..]]).await,
             };
             match sent {
-                Ok(()) => passage.sent(data.len()),
+                Ok(()) => passage.sent(before.as_slice().len() + data.len()),
                 Err(_) => client_is_there = false,
             }
         }
@@ -121,18 +126,51 @@ pub(crate) async fn forward(
             return Ok(());
         }
     }
+    connection.sends(true);
     side.finish(connection);
+    if let Some(length) = side.until_close {
+        wait_for_journal(connection, connection.tape.last(), length).await?;
+    }
     if client_is_there {
+        if let Some(last) = last {
+            send(client, &[last]).await?;
+            passage.sent(1);
+        }
         client.shutdown().await?;
     }
+    connection.sends(false);
     Ok(())
 }
 
+/// Waits until record `after` is durable, if any is to be waited for; `length` bytes go on then, or, as asked for, without
+/// a record.
+async fn wait_for_journal(connection: &Connection<'_>, after: u64, length: u64) -> io::Result<()> {
+    if after == 0 {
+        return Ok(());
+    }
+    let (settings, tape) = (connection.settings, connection.tape);
+    if tape.has_backlog() {
+        // Nobody else sees to it: the client sends nothing until it has this answer.
+        tape.drained(settings.journal_patience).await;
+    }
+    match (tape.lane().durable().reached(after).await, settings.when_full) {
+        (Ok(()), _) => Ok(()),
+        // The answer can't be vouched for: the client sees a connection that broke.
+        (Err(_), WhenFull::Reject) => Err(io::Error::other("the answer did not reach the journal")),
+        (Err(_), WhenFull::Forward) => {
+            connection.metrics.uncaptured.inc_by(length);
+            Ok(())
+        }
+    }
+}
+
 impl ResponseSide {
-    fn new(head_limit: usize) -> ResponseSide {
+    fn new(head_limit: usize, holds: bool) -> ResponseSide {
         let framer = ResponseFramer::new(head_limit);
         ResponseSide {
             framer,
+            holds,
+            until_close: None,
             in_body: false,
             recorded: true,
             close_at: None,
@@ -149,30 +187,33 @@ impl ResponseSide {
         !self.in_body && self.unfinished.is_empty() && self.framer.opaque().is_none()
     }
 
-    fn take(&mut self, slab: Slab, connection: &Connection<'_>, holds: bool) -> Taken {
+    fn take(&mut self, slab: Slab, connection: &Connection<'_>) -> Taken {
         let at = connection.tape.time();
         (self.close_at, self.at, self.ended) = (None, at, false);
         let mut secrets = Secrets::new();
         let before = self.unfinished.len();
         let tape = connection.tape;
-        let (stretches, ends_write) = self.frame(slab.data(), before, connection, &mut secrets);
-        let urgency = if holds && ends_write { Urgency::Held } else { Urgency::Follows };
+        let (stretches, waits) = self.frame(slab.data(), before, connection, &mut secrets);
+        let urgency = if self.holds && waits { Urgency::Held } else { Urgency::Follows };
+        if let Some(length) = &mut self.until_close {
+            *length += slab.len() as u64;
+        }
         let waits = |number| if urgency == Urgency::Held { number } else { 0 };
         if self.unfinished.is_empty()
             && let [Stretch { to, recorded }] = stretches[..]
             && to == slab.len()
         {
             if !recorded {
-                return Taken { data: Passing::Slab(slab), ends_write: 0 };
+                return Taken { data: Passing::Slab(slab), after: 0 };
             }
             if slab.len() <= SMALL {
                 let (data, direction) = (slab.data(), Direction::Write);
                 let number = tape.copy(data, &secrets, direction, at, None, urgency);
-                return Taken { data: Passing::Slab(slab), ends_write: waits(number) };
+                return Taken { data: Passing::Slab(slab), after: waits(number) };
             }
             if secrets.is_empty() {
                 let (data, number) = tape.seal(slab, &[], Direction::Write, at, None, urgency);
-                return Taken { data: Passing::Shared(data), ends_write: waits(number) };
+                return Taken { data: Passing::Shared(data), after: waits(number) };
             }
         }
         let data = slab.into_data();
@@ -193,11 +234,11 @@ impl ResponseSide {
         if start < data.len() {
             self.unfinished.keep_back(data.slice(start..), at, tape);
         }
-        Taken { data: Passing::Shared(data), ends_write: waits(number) }
+        Taken { data: Passing::Shared(data), after: waits(number) }
     }
 
-    /// Follows the framing of one read. Returns its stretches, up to an incomplete head at its end, and whether the answer
-    /// to a write ends in it.
+    /// Follows the framing of one read. Returns its stretches, up to an incomplete head at its end, and whether it is one that
+    /// waits: the answer to a write ends in it, or may do so.
     fn frame(
         &mut self,
         data: &[u8],
@@ -207,7 +248,7 @@ impl ResponseSide {
     ) -> (Stretches, bool) {
         let redaction = &connection.settings.redaction;
         let records = connection.tape.records();
-        let (mut position, mut ends_write) = (0, false);
+        let (mut position, mut waits) = (0, false);
         let mut stretches = Stretches::new();
         if connection.opaque().is_some() {
             self.framer.make_opaque(Reason::OtherDirection);
@@ -241,6 +282,9 @@ impl ResponseSide {
                     }
                     if !head.interim {
                         connection.stays();
+                        let waits = self.holds && awaited.is_some_and(|request| request.held);
+                        let is_open = head.framing == Framing::UntilClose;
+                        self.until_close = (waits && is_open).then_some(0);
                     }
                     self.recorded = awaited.is_none_or(|request| request.recorded);
                     self.bodies.begin(redaction, head.bytes, self.recorded && !head.interim);
@@ -251,7 +295,7 @@ impl ResponseSide {
                     self.bodies.end(secrets);
                     self.ended = true;
                     stretch(&mut stretches, position, self.recorded);
-                    ends_write |= connection.answered();
+                    waits |= connection.answered();
                 }
                 Some(Event::Opaque(reason)) => {
                     connection.turned_opaque(reason);
@@ -267,6 +311,7 @@ impl ResponseSide {
                 let found = self.search.find(redaction, &self.unfinished, (before, data), start);
                 secrets.extend(found);
             }
+            waits |= records;
             stretch(&mut stretches, data.len(), records);
         } else if self.in_body {
             let start = stretches.last().map_or(0, |stretch| stretch.to);
@@ -276,7 +321,7 @@ impl ResponseSide {
                 self.bodies.recorded_to(before + to);
             }
         }
-        (stretches, ends_write)
+        (stretches, waits)
     }
 
     /// The source has closed.
@@ -291,5 +336,54 @@ impl ResponseSide {
     fn record_unfinished(&mut self, connection: &Connection<'_>, secrets: &[Secret]) {
         let urgency = Urgency::Follows;
         self.unfinished.record(connection.tape, secrets, urgency, |_, _| {});
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+    use crate::connection::Outstanding;
+    use crate::rig::Rig;
+
+    /// Two records for one read, and room for one of them: the client sends nothing until it has the answer, so that the way of
+    /// requests doesn't look after the other.
+    #[tokio::test]
+    async fn an_answer_whose_record_had_no_room_goes_on_when_there_is_some() {
+        let rig = Rig::new(|settings| {
+            settings.hold = Hold::Exchange;
+            settings.append.queue_bytes = 1;
+        });
+        let connection = rig.connection();
+        connection.begun(Outstanding {
+            method: Method::Put,
+            held: true,
+            recorded: true,
+            since: 1,
+            expects: false,
+            upgrade: false,
+            ended: true,
+        });
+        let (mut source, mut from_source) = tokio::io::duplex(1 << 10);
+        let (mut to_client, mut client) = tokio::io::duplex(1 << 10);
+        let script = async {
+            // The head is recorded when it is whole, in the two parts that it came in.
+            for part in [&b"HTTP/1.1 200 OK\r\ncontent-"[..], b"length: 0\r\n\r\n"] {
+                source.write_all(part).await.unwrap();
+                let mut came = vec![0; part.len()];
+                client.read_exact(&mut came).await.unwrap();
+                assert_eq!(came, part);
+            }
+            drop(source);
+        };
+        let both =
+            async { tokio::join!(forward(&connection, &mut from_source, &mut to_client), script) };
+        let (forwarded, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+        forwarded.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(rig.answers().await, answer);
     }
 }

@@ -98,7 +98,9 @@ async fn last_answers(
 ) {
     let opaque = connection.opaque().is_some();
     match ended {
-        Ended::Closed | Ended::Failed(_) if connection.awaits_answers() => {
+        Ended::Closed | Ended::Failed(_)
+            if connection.awaits_answers() || connection.is_sending() =>
+        {
             // The journal shall have the answer, though the client may not want it.
             let enough = || !connection.awaits_answers() && !connection.is_sending();
             let _ = until(answers, enough).await;
@@ -174,18 +176,12 @@ async fn swallow(client: &mut (impl AsyncRead + Unpin)) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::task::Context;
 
-    use codec::record::Kind;
-    use journal::{Appender, Reader, StartFrom};
     use tokio::io::DuplexStream;
 
     use super::*;
-    use crate::recording::Recording;
-    use crate::roster::Roster;
-    use crate::tape::Tape;
-    use crate::{Flags, Settings};
+    use crate::rig::Rig;
 
     const TOO_LARGE: &[u8] = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}";
 
@@ -216,22 +212,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_source_said_before_it_hung_up_reaches_the_client_and_the_journal() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let settings = Flags {
-            source: Some("http://127.0.0.1:9".into()),
-            listen: Some("127.0.0.1:0".into()),
-            journal: Some(format!("file://{}", folder.path().join("j").display())),
-            ..Flags::default()
-        };
-        let settings = Settings::load(settings, []).unwrap();
-        let url = settings.journal.clone().unwrap();
-        let journal = Appender::open(&url, &settings.append).unwrap();
-        let metrics = Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap());
-        let (budget, recording) = (buffer::Budget::of(1 << 20), Recording::of(1.0));
-        let place = Arc::new(Roster::default()).enter("node");
-        let seat = place.seat.clone();
-        let tape = Tape::new(journal.clone(), "node", seat, metrics.clone(), budget.clone());
-        let connection = Connection::new(&settings, &metrics, &tape, &budget, &recording, None);
+        let rig = Rig::new(|_| {});
+        let connection = rig.connection();
         let (mut client, accepted) = tokio::io::duplex(1 << 16);
         let (from_source, answers) = tokio::io::duplex(1 << 16);
         let half = b"PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n{";
@@ -246,19 +228,8 @@ mod tests {
         let serving = exchange(&connection, Box::new(accepted), source);
         let (answer, ()) = tokio::join!(reading, serving);
         assert_eq!(answer, TOO_LARGE);
-        assert_eq!(metrics.source_failures.with_label_values(&["write"]).get(), 1);
-        assert_eq!(metrics.source_failures.with_label_values(&["read"]).get(), 0);
-        journal.close(std::time::Duration::ZERO);
-        let mut reader = Reader::open(&url, "test", StartFrom::Beginning, &[]).await.unwrap();
-        let ends = reader.ends().await.unwrap();
-        let mut recorded = Vec::new();
-        while !reader.has_reached(&ends) {
-            for observation in reader.next().await.unwrap().record.unwrap().observations {
-                if let Kind::Write(data) = observation.kind {
-                    recorded.extend_from_slice(&data);
-                }
-            }
-        }
-        assert_eq!(recorded, TOO_LARGE);
+        let failures = |kind| rig.metrics.source_failures.with_label_values(&[kind]).get();
+        assert_eq!((failures("write"), failures("read")), (1, 0));
+        assert_eq!(rig.answers().await, TOO_LARGE);
     }
 }

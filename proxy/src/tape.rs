@@ -103,6 +103,11 @@ impl Tape {
         &self.budget
     }
 
+    /// The number of the last record; 0 when there is none.
+    pub(crate) fn last(&self) -> u64 {
+        self.state.lock().next - 1
+    }
+
     /// A whole slab as one record around the very bytes that were read, its secrets covered.
     /// Returns those bytes and the record's number.
     pub(crate) fn seal(
