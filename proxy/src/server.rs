@@ -17,7 +17,7 @@ use settings::Exit;
 use telemetry::{Admin, Readiness, Shutdown};
 use thiserror::Error;
 use tokio::signal::unix::Signal;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::Settings;
@@ -113,9 +113,9 @@ impl App {
     /// What switches capture; nothing to switch without a journal.
     fn switch(&self) -> Option<Switch> {
         let (node, roster) = (self.node.clone(), self.roster.clone());
-        let (recording, turn) = (self.recording.clone(), Arc::default());
+        let (recording, marks) = (self.recording.clone(), Mutex::default());
         let journal = self.journal.clone()?;
-        Some(Switch { journal, node, roster, recording, turn })
+        Some(Switch { journal, node, roster, recording, marks })
     }
 }
 
