@@ -1,8 +1,8 @@
-//! What is searched for secrets in the bodies of one direction, one after the other.
+//! What is searched for secrets in the bodies of one direction, and behind them, one after the other.
 
 use std::ops::Range;
 
-use codec::redact::{BodySearch, Redaction, Secrets};
+use codec::redact::{BodySearch, Redaction, Secrets, behind};
 
 use crate::unfinished::Unfinished;
 
@@ -37,11 +37,27 @@ impl Bodies {
         }
     }
 
+    /// A body has ended at `place`, with these fields behind it.
+    pub(crate) fn end_with(
+        &mut self,
+        redaction: &Redaction,
+        trailers: &[u8],
+        place: usize,
+        found: &mut Secrets,
+    ) {
+        self.end(found);
+        if !trailers.is_empty() {
+            let from = place.saturating_sub(trailers.len());
+            found.extend(behind(redaction.in_fields(trailers), from));
+        }
+    }
+
     /// How much of a read of `length` bytes, with `before` unfinished ones in front of it, may be recorded: not the value in
-    /// progress, if it has to be hashed as a whole.
-    pub(crate) fn reach(&self, before: usize, length: usize) -> usize {
+    /// progress, if it has to be hashed as a whole, nor the last `trailers` bytes, fields that have no end yet.
+    pub(crate) fn reach(&self, before: usize, length: usize, trailers: usize) -> usize {
         let value = self.0.as_ref().and_then(BodySearch::begins_at);
-        value.map_or(length, |value| value.saturating_sub(before))
+        let value = value.map_or(length, |value| value.saturating_sub(before));
+        value.min(length.saturating_sub(trailers))
     }
 
     /// What was in front of `place` is recorded: what is unfinished begins there.
@@ -51,12 +67,9 @@ impl Bodies {
         }
     }
 
-    /// The secrets of what will never be finished: the value in progress, or else a head.
+    /// The secrets of what will never be finished: a head, fields behind a body, or the value in progress.
     pub(crate) fn give_up(&mut self, redaction: &Redaction, unfinished: &Unfinished) -> Secrets {
-        if self.0.is_none() {
-            return unfinished.secrets(redaction);
-        }
-        let mut secrets = Secrets::new();
+        let mut secrets = unfinished.secrets(redaction);
         self.end(&mut secrets);
         secrets
     }

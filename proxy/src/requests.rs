@@ -266,9 +266,10 @@ impl RequestSide {
         }
     }
 
-    /// Whether a head has begun and is not complete.
+    /// Whether a head, or fields behind a body, have begun and are not complete.
     fn is_in_head(&self) -> bool {
-        self.kind == Kind::Unknown && !self.unfinished.is_empty()
+        let in_fields = self.kind == Kind::Unknown || self.framer.open_trailers() > 0;
+        in_fields && !self.unfinished.is_empty()
     }
 
     /// Frames and records one read, and gives out its parts in order.
@@ -343,8 +344,8 @@ impl RequestSide {
         }
     }
 
-    /// Finds the stretches of one read; `true` when what follows the last one is a head, or a value to be hashed, without
-    /// its end. Secrets are counted from the beginning of what is unfinished, `before` bytes earlier.
+    /// Finds the stretches of one read; `true` when what follows the last one has no end yet: a head, fields behind a body, or
+    /// a value to be hashed. Secrets are counted from the beginning of what is unfinished, `before` bytes earlier.
     fn frame(
         &mut self,
         data: &[u8],
@@ -392,7 +393,8 @@ impl RequestSide {
                     let end = EndOfMessage { at, first_line: self.first_line, head: self.head };
                     stretches.push(Stretch { to: position, end: Some(end), kind: self.kind });
                     connection.ended();
-                    self.bodies.end(secrets);
+                    let trailers = self.framer.trailers();
+                    self.bodies.end_with(redaction, trailers, before + position, secrets);
                     (start, self.kind) = (position, Kind::Unknown);
                     if connection.is_switching() && position < data.len() {
                         self.framer.make_opaque(Reason::Upgraded);
@@ -416,7 +418,11 @@ impl RequestSide {
         }
         let to = match self.kind {
             Kind::Unknown => start,
-            _ => self.bodies.reach(before, data.len()).max(start),
+            Kind::LeftOut => data.len(),
+            _ => {
+                let trailers = self.framer.open_trailers();
+                self.bodies.reach(before, data.len(), trailers).max(start)
+            }
         };
         if to > start {
             stretches.push(Stretch { to, end: None, kind: self.kind });
@@ -427,7 +433,7 @@ impl RequestSide {
         (stretches, to < data.len())
     }
 
-    /// The client is gone: what it left of a head, or a value, is recorded, less its secrets, and goes nowhere.
+    /// The client is gone: what it left without an end is recorded, less its secrets, and goes nowhere.
     fn give_up(&mut self, connection: &Connection<'_>) {
         let secrets = self.bodies.give_up(&connection.settings.redaction, &self.unfinished);
         let urgency = Urgency::Follows;

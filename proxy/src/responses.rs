@@ -292,7 +292,8 @@ impl ResponseSide {
                 }
                 Some(Event::End) => {
                     self.in_body = false;
-                    self.bodies.end(secrets);
+                    let trailers = self.framer.trailers();
+                    self.bodies.end_with(redaction, trailers, before + position, secrets);
                     self.ended = true;
                     stretch(&mut stretches, position, self.recorded);
                     waits |= connection.answered();
@@ -315,7 +316,8 @@ impl ResponseSide {
             stretch(&mut stretches, data.len(), records);
         } else if self.in_body {
             let start = stretches.last().map_or(0, |stretch| stretch.to);
-            let to = self.bodies.reach(before, data.len()).max(start);
+            let trailers = if self.recorded { self.framer.open_trailers() } else { 0 };
+            let to = self.bodies.reach(before, data.len(), trailers).max(start);
             stretch(&mut stretches, to, self.recorded);
             if !stretches.is_empty() {
                 self.bodies.recorded_to(before + to);

@@ -21,7 +21,7 @@ pub(crate) struct Seat {
 /// Why bytes that were read are not handed to the journal yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeptBack {
-    /// A request's head, or a value in its body that is hashed, is not complete.
+    /// A request's head, the fields behind its body, or a value in it that is hashed, are not complete.
     Request,
     /// The same of an answer.
     Answer,

@@ -1,7 +1,7 @@
-//! The beginning of a head, or of a secret value, whose end has not come.
+//! The beginning of a head, of the fields behind a body, or of a secret value, whose end has not come.
 //!
-//! A head may hold half a secret, so it is recorded only when all of it is there to be searched; a value that is hashed, when
-//! all of it is there to be hashed.
+//! Fields may hold half a secret, so they are recorded only when all of them are there to be searched; a value that is hashed,
+//! when all of it is there to be hashed.
 
 use bytes::Bytes;
 use codec::record::{Direction, Nanos};
@@ -60,7 +60,7 @@ impl Unfinished {
         pieces.chain([more]).collect::<Vec<_>>().concat()
     }
 
-    /// Secrets in a head that will never be complete.
+    /// Secrets in fields that will never be complete.
     pub(crate) fn secrets(&self, redaction: &Redaction) -> Secrets {
         redaction.in_head(&self.with(&[]))
     }

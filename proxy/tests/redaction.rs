@@ -3,10 +3,14 @@
 
 mod stage;
 
+use std::time::Duration;
+
 use capture_proxy::Flags;
 use codec::record::Kind;
+use settings::Span;
 use stage::{Captured, Stage, read_exact, send_cut};
-use testbed::ScriptedSource;
+use testbed::{ScriptedSource, Step};
+use tokio::io::AsyncWriteExt as _;
 
 const BODY: &str = r#"{"index":{"_id":"1"}}
 {"email":"ann@example.org","n":1,"card":{"number":4111111111111111,"ok":true}}
@@ -124,5 +128,112 @@ async fn a_connection_without_framing_tells_nothing_when_bodies_are_covered() {
     drop(client);
     let captured = stage.finish().await;
     assert_eq!(captured.requests(0).len(), bytes.len());
+    assert_hidden(&captured);
+}
+
+/// A key, and the folder that it lies in.
+fn keyed(flags: &mut Flags) -> tempfile::TempDir {
+    let folder = tempfile::TempDir::new().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
+    flags.redact_key_file = Some(key);
+    folder
+}
+
+/// Sends both parts, the second after the proxy has read the first: it has read `before` bytes so far.
+async fn send_apart(
+    stage: &Stage,
+    client: &mut tokio::net::TcpStream,
+    before: usize,
+    parts: [&[u8]; 2],
+) {
+    client.write_all(parts[0]).await.unwrap();
+    let read = before + parts[0].len();
+    stage.until(&format!("bytes_total{{direction=\"request\"}} {read}\n")).await;
+    client.write_all(parts[1]).await.unwrap();
+}
+
+#[tokio::test]
+async fn fields_behind_a_body_are_covered_as_those_in_front_of_it_wherever_reads_are_cut() {
+    let request = "POST /i/_doc HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\
+        Authorization: Basic s3cret\r\nsum: 1\r\nX-Customer: ann\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\
+        set-cookie: s3cret\r\nX-Customer: ann\r\n\r\n";
+    for has_key in [false, true] {
+        let mut folder = None;
+        let stage = Stage::with(ScriptedSource::silent().await.unwrap(), |flags| {
+            flags.redact_headers = vec!["X-Customer".into()];
+            folder = has_key.then(|| keyed(flags));
+        })
+        .await;
+        let trailers = |message: &str| message.find("\r\n0\r\n").unwrap() + 5;
+        let cuts = (trailers(request)..request.len()).step_by(3).enumerate();
+        for (connection, cut) in cuts {
+            let mut client = stage.client().await;
+            let (first, second) = request.as_bytes().split_at(cut);
+            send_apart(&stage, &mut client, connection * request.len(), [first, second]).await;
+            let received = stage.source.wait_for(connection, request.len()).await.unwrap();
+            assert_eq!(received, request.as_bytes());
+            let cut = (trailers(answer) + connection).min(answer.len() - 1);
+            let (first, second) = answer.as_bytes().split_at(cut);
+            for part in [first, second] {
+                stage.source.act(connection, Step::Send(part.to_vec())).unwrap();
+                assert_eq!(read_exact(&mut client, part.len()).await, part);
+            }
+        }
+        let captured = stage.finish().await;
+        captured.assert_complete();
+        assert_hidden(&captured);
+        assert_eq!(captured.ends(), captured.connections().len());
+        let first = texts(&captured, 0);
+        assert_eq!((first.0.len(), first.1.len()), (request.len(), answer.len()));
+        if !has_key {
+            assert!(
+                first
+                    .0
+                    .ends_with("Authorization: Basic ******\r\nsum: 1\r\nX-Customer: ***\r\n\r\n")
+            );
+            assert!(first.1.ends_with("set-cookie: ******\r\nX-Customer: ***\r\n\r\n"));
+        }
+        for connection in 1..captured.connections().len() {
+            assert_eq!(texts(&captured, connection), first, "{connection}");
+        }
+    }
+}
+
+/// Whoever leaves in the midst of them has told the journal nothing either.
+#[tokio::test]
+async fn fields_behind_a_body_that_never_end_are_covered_too() {
+    let stage = Stage::with(ScriptedSource::silent().await.unwrap(), redacted).await;
+    let body = "POST /i/_doc HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n";
+    let mut client = stage.client().await;
+    let trailer = b"authorization: Basic s3cret";
+    send_apart(&stage, &mut client, 0, [body.as_bytes(), trailer]).await;
+    let all = body.len() + trailer.len();
+    stage.until(&format!("bytes_total{{direction=\"request\"}} {all}\n")).await;
+    assert_eq!(stage.source.received(0), body.as_bytes());
+    drop(client);
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    let expected = format!("{body}authorization: Basic ******");
+    assert_eq!(String::from_utf8(captured.requests(0)).unwrap(), expected);
+}
+
+/// Fields behind a body are kept back as a head is, and a client that stalls in them is as one that stalls in a head.
+#[tokio::test]
+async fn fields_behind_a_body_that_do_not_come_in_time_end_the_connection() {
+    let stage = Stage::with(ScriptedSource::silent().await.unwrap(), |flags| {
+        flags.head_timeout = Some(Span(Duration::from_millis(200)));
+    })
+    .await;
+    let mut client = stage.client().await;
+    let body = "POST /i/_doc HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n";
+    client.write_all(body.as_bytes()).await.unwrap();
+    client.write_all(b"cookie: s3cret").await.unwrap();
+    assert_eq!(stage.source.wait_for_end(0).await.unwrap(), body.as_bytes());
+    stage.until("refused_requests_total{reason=\"head\"} 1").await;
+    assert_eq!(stage::read_all(&mut client).await, b"");
+    let captured = stage.finish().await;
+    captured.assert_complete();
     assert_hidden(&captured);
 }

@@ -1,7 +1,7 @@
 //! What must not be stored: where it is in the bytes that pass, and what is stored in its place.
 //!
 //! Whatever is covered keeps its length, so that lengths and chunks that a message announces stay true. By default that is
-//! credentials in heads ([`secret_ranges`](crate::http1::secret_ranges)); beyond them fields of heads, parameters of
+//! credentials in heads and trailers ([`secret_ranges`](crate::http1::secret_ranges)); beyond them fields of heads, parameters of
 //! targets and fields of JSON bodies, by their names.
 
 mod body;
@@ -75,12 +75,18 @@ impl Redaction {
     /// The secrets in a head, which may be any bytes: see [`secret_ranges`](crate::http1::secret_ranges).
     pub fn in_head(&self, head: &[u8]) -> Secrets {
         let in_target = query::values(head, &self.parameters);
-        let in_fields = secret_ranges_and(head, &self.headers);
-        in_target.into_iter().chain(in_fields).map(|range| self.covered(head, range)).collect()
+        let in_target = in_target.into_iter().map(|range| self.covered(head, range));
+        in_target.chain(self.in_fields(head)).collect()
     }
 
-    fn covered(&self, head: &[u8], range: Range<usize>) -> Secret {
-        let value = head.get(range.clone()).unwrap_or_default();
+    /// The secrets in the fields of a head, or behind a body.
+    pub fn in_fields(&self, section: &[u8]) -> Secrets {
+        let ranges = secret_ranges_and(section, &self.headers);
+        ranges.into_iter().map(|range| self.covered(section, range)).collect()
+    }
+
+    fn covered(&self, section: &[u8], range: Range<usize>) -> Secret {
+        let value = section.get(range.clone()).unwrap_or_default();
         let cover = match &self.key {
             Some(key) => cover::keyed(key, value, Kind::Text),
             None => Cover::Stars,

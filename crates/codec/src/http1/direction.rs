@@ -151,6 +151,12 @@ impl Direction {
         if self.spent && matches!(self.state, State::Head) { &self.partial } else { &[] }
     }
 
+    /// Bytes so far of a trailer section that isn't complete; 0 while no field of one has begun.
+    pub(super) fn open_trailers(&self) -> usize {
+        let has_field = self.partial.first().is_some_and(|first| *first != b'\r');
+        if has_field && matches!(self.state, State::Trailers) { self.partial.len() } else { 0 }
+    }
+
     pub(super) fn opaque<H>(&mut self, reason: Reason, input: &[u8]) -> (usize, Option<Event<H>>) {
         self.make_opaque(reason);
         (input.len(), Some(Event::Opaque(reason)))

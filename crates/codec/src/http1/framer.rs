@@ -105,9 +105,14 @@ impl RequestFramer {
         self.direction.finish()
     }
 
-    /// The trailer section that ended the message, until the next call of `advance`.
-    pub(super) fn trailers(&self) -> &[u8] {
+    /// The trailer section that ended the message, up to the last byte consumed, until the next call of `advance`.
+    pub fn trailers(&self) -> &[u8] {
         self.direction.trailers()
+    }
+
+    /// Bytes of a trailer section that has begun and isn't complete: the last ones consumed.
+    pub fn open_trailers(&self) -> usize {
+        self.direction.open_trailers()
     }
 }
 
@@ -190,9 +195,14 @@ impl ResponseFramer {
         self.direction.finish()
     }
 
-    /// The trailer section that ended the message, until the next call of `advance`.
-    pub(super) fn trailers(&self) -> &[u8] {
+    /// The trailer section that ended the message, up to the last byte consumed, until the next call of `advance`.
+    pub fn trailers(&self) -> &[u8] {
         self.direction.trailers()
+    }
+
+    /// Bytes of a trailer section that has begun and isn't complete: the last ones consumed.
+    pub fn open_trailers(&self) -> usize {
+        self.direction.open_trailers()
     }
 }
 
