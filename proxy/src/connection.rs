@@ -45,6 +45,8 @@ pub(crate) struct Connection<'a> {
     sender: Mutex<Option<IpAddr>>,
     outstanding: Mutex<VecDeque<Outstanding>>,
     opaque: Mutex<Option<Reason>>,
+    /// Whether what is opaque is HTTP/2.
+    http2: AtomicBool,
     draining: watch::Receiver<bool>,
     answered: Notify,
     /// Whether a request has begun and not ended.
@@ -86,6 +88,7 @@ impl<'a> Connection<'a> {
             sender: Mutex::default(),
             outstanding: Mutex::default(),
             opaque: Mutex::new(None),
+            http2: AtomicBool::new(false),
             draining: recording.over(tape.records()),
             answered: Notify::new(),
             in_request: AtomicBool::new(false),
@@ -248,6 +251,16 @@ impl<'a> Connection<'a> {
     /// Why the connection is opaque, if it is.
     pub(crate) fn opaque(&self) -> Option<Reason> {
         *self.opaque.lock()
+    }
+
+    /// What follows, in both directions, is HTTP/2.
+    pub(crate) fn speaks_http2(&self) {
+        self.http2.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is: then no secret in it can be found.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
     }
 
     /// Whether the proxy takes no new connections and waits for those that are open.

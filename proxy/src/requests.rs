@@ -361,7 +361,7 @@ impl RequestSide {
         if connection.is_switching() && self.kind == Kind::Unknown {
             // Bytes behind a request that may change the protocol, before the source has said
             // whether it does: nobody can tell what they are.
-            self.framer.make_opaque(Reason::Upgraded);
+            self.framer.make_opaque(switched(data));
         }
         if let Some(reason) = connection.opaque() {
             self.framer.make_opaque(reason);
@@ -397,7 +397,7 @@ impl RequestSide {
                     self.bodies.end_with(redaction, trailers, before + position, secrets);
                     (start, self.kind) = (position, Kind::Unknown);
                     if connection.is_switching() && position < data.len() {
-                        self.framer.make_opaque(Reason::Upgraded);
+                        self.framer.make_opaque(switched(&data[position..]));
                     }
                 }
                 Some(Event::Opaque(_)) | None => break,
@@ -412,8 +412,14 @@ impl RequestSide {
             if records {
                 self.kind = Kind::Opaque;
                 // What can't be framed may still hold what looks like a secret.
+                if connection.is_http2() {
+                    self.search.expect_http2();
+                }
                 let found = self.search.find(redaction, &self.unfinished, (before, data), start);
                 secrets.extend(found);
+                if self.search.is_http2() {
+                    connection.speaks_http2();
+                }
             }
         }
         let to = match self.kind {
@@ -439,6 +445,11 @@ impl RequestSide {
         let urgency = Urgency::Follows;
         self.unfinished.record(connection.tape, &secrets, urgency, |_, _| {});
     }
+}
+
+/// Why bytes are opaque that a client sends behind a request that may change the protocol.
+fn switched(bytes: &[u8]) -> Reason {
+    if bytes.starts_with(b"PRI * HTTP/2") { Reason::Http2Preface } else { Reason::Upgraded }
 }
 
 /// Notes a request whose head is complete.

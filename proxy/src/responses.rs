@@ -276,8 +276,14 @@ impl ResponseSide {
                         }
                     }
                     if head.upgrade {
-                        connection.turned_opaque(Reason::Upgraded);
+                        let is_http2 = head.begins_http2();
+                        if is_http2 {
+                            connection.speaks_http2();
+                        }
+                        let reason = if is_http2 { Reason::Http2Upgrade } else { Reason::Upgraded };
+                        connection.turned_opaque(reason);
                         self.recorded = records;
+                        stretch(&mut stretches, position, records);
                         break;
                     }
                     if !head.interim {
@@ -309,6 +315,9 @@ impl ResponseSide {
             self.bodies.end(secrets);
             let start = stretches.last().map_or(0, |stretch| stretch.to);
             if records {
+                if connection.is_http2() {
+                    self.search.expect_http2();
+                }
                 let found = self.search.find(redaction, &self.unfinished, (before, data), start);
                 secrets.extend(found);
             }

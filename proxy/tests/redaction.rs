@@ -219,6 +219,87 @@ async fn fields_behind_a_body_that_never_end_are_covered_too() {
     assert_eq!(String::from_utf8(captured.requests(0)).unwrap(), expected);
 }
 
+/// With a frame of settings.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// A HEADERS frame with credentials, as HPACK writes what it doesn't compress.
+const FRAME: &[u8] = b"\0\0\x22\x01\x05\0\0\0\x01\x40\x0dauthorization\x12Basic example-s3cret";
+
+fn assert_says(captured: &Captured, message: &str) {
+    let mut kinds =
+        captured.records.iter().flat_map(|record| &record.observations).map(|o| &o.kind);
+    let says = |kind: &Kind| matches!(kind, Kind::Exception(said) if said == message);
+    assert!(kinds.any(says), "{message}");
+}
+
+#[tokio::test]
+async fn of_http2_the_journal_gets_nothing_but_that_it_was_spoken_wherever_reads_are_cut() {
+    let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+    let sent = [PREFACE, FRAME].concat();
+    let cuts: Vec<usize> = (1..sent.len()).step_by(3).collect();
+    for (connection, cut) in cuts.iter().enumerate() {
+        let mut client = stage.client().await;
+        let (first, second) = sent.split_at(*cut);
+        send_apart(&stage, &mut client, connection * sent.len(), [first, second]).await;
+        assert_eq!(stage.source.wait_for(connection, sent.len()).await.unwrap(), sent);
+        stage.source.act(connection, Step::Send(FRAME.to_vec())).unwrap();
+        assert_eq!(read_exact(&mut client, FRAME.len()).await, FRAME);
+    }
+    let counted = format!("opaque_connections_total{{reason=\"http2_preface\"}} {}", cuts.len());
+    stage.until(&counted).await;
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_says(&captured, "opaque: http2_preface");
+    let covered = "*".repeat(sent.len());
+    let expected = [&PREFACE[..28], &covered.as_bytes()[28..]].concat();
+    for connection in 0..cuts.len() {
+        assert_eq!(captured.requests(connection), expected);
+        assert_eq!(captured.answers(connection), covered.as_bytes()[..FRAME.len()]);
+    }
+}
+
+const OFFER: &[u8] = b"GET /a HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, HTTP2-Settings\r\n\
+    upgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
+const SWITCH: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n";
+
+#[tokio::test]
+async fn so_it_is_when_the_connection_changes_to_http2() {
+    let stage = Stage::new(ScriptedSource::silent().await.unwrap()).await;
+    let mut client = stage.client().await;
+    client.write_all(OFFER).await.unwrap();
+    stage.source.wait_for(0, OFFER.len()).await.unwrap();
+    let answer = [SWITCH, FRAME].concat();
+    stage.source.act(0, Step::Send(answer.clone())).unwrap();
+    assert_eq!(read_exact(&mut client, answer.len()).await, answer);
+    client.write_all(PREFACE).await.unwrap();
+    client.write_all(FRAME).await.unwrap();
+    let sent = [OFFER, PREFACE, FRAME].concat();
+    assert_eq!(stage.source.wait_for(0, sent.len()).await.unwrap(), sent);
+    stage.until("opaque_connections_total{reason=\"http2_upgrade\"} 1").await;
+    // A client in a hurry, before the source has said anything.
+    let mut hasty = stage.client().await;
+    hasty.write_all(&sent).await.unwrap();
+    assert_eq!(stage.source.wait_for(1, sent.len()).await.unwrap(), sent);
+    stage.source.act(1, Step::Send(answer.clone())).unwrap();
+    assert_eq!(read_exact(&mut hasty, answer.len()).await, answer);
+    stage.until("opaque_connections_total{reason=\"http2_preface\"} 1").await;
+    drop((client, hasty));
+    for connection in [0, 1] {
+        stage.source.act(connection, Step::Close).unwrap();
+    }
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_hidden(&captured);
+    assert_says(&captured, "opaque: http2_upgrade");
+    for connection in [0, 1] {
+        let requests = captured.requests(connection);
+        assert!(requests.starts_with(OFFER), "{connection}");
+        assert_eq!(requests.len(), sent.len());
+        assert_eq!(captured.answers(connection).len(), answer.len());
+    }
+    assert!(captured.answers(0).starts_with(SWITCH));
+}
+
 /// Fields behind a body are kept back as a head is, and a client that stalls in them is as one that stalls in a head.
 #[tokio::test]
 async fn fields_behind_a_body_that_do_not_come_in_time_end_the_connection() {

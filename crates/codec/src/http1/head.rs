@@ -210,6 +210,17 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
+impl ResponseHead<'_> {
+    /// Whether what follows is HTTP/2: the answer is 101, and names no other protocol.
+    pub fn begins_http2(&self) -> bool {
+        let lines = self.bytes.get(self.first_line_len..).unwrap_or_default();
+        let is_other = |(name, value): (&[u8], &[u8])| {
+            name.eq_ignore_ascii_case(b"upgrade") && !has_token(value, b"h2c")
+        };
+        self.upgrade && !fields(lines).any(is_other)
+    }
+}
+
 /// The version whose last digit is at `at`. The scanner let only 0 and 1 through.
 fn version_before(bytes: &[u8], at: usize) -> Version {
     if bytes.get(at) == Some(&b'0') { Version::Http10 } else { Version::Http11 }

@@ -9,6 +9,9 @@ use std::fmt;
 pub enum Reason {
     /// The server answered 101; what follows is another protocol.
     Upgraded,
+    /// The server answered 101, and what follows is HTTP/2. A framer says [`Reason::Upgraded`]: who looks at the fields can
+    /// tell, see [`ResponseHead::begins_http2`](super::ResponseHead::begins_http2).
+    Http2Upgrade,
     /// A `CONNECT` request.
     Connect,
     /// A client that speaks HTTP/2 without asking (`PRI * HTTP/2.0`).
@@ -75,6 +78,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Upgraded => "upgraded",
+            Self::Http2Upgrade => "http2_upgrade",
             Self::Connect => "connect",
             Self::Http2Preface => "http2_preface",
             Self::UnmetExpectation => "unmet_expectation",
