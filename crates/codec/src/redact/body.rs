@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 
 use super::cover::{self, Cover, Kind};
@@ -27,6 +27,7 @@ const DEEPEST: usize = 1 << 10;
 pub struct BodySearch {
     /// Nothing can be told from anything in it: all of it is secret.
     is_unreadable: bool,
+    begun: Begun,
     state: State,
     stack: SmallVec<[Frame; 8]>,
     /// Keys from the outermost to the last that was read, with dots between.
@@ -46,10 +47,16 @@ struct Frame {
     path: usize,
 }
 
+/// What a body has begun with, as far as it says that it is no JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Nothing,
+    Dash,
+    Over,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before the first byte.
-    Begin,
     Value,
     Key,
     /// Inside the quotes of a key.
@@ -100,7 +107,8 @@ impl BodySearch {
     fn new(is_unreadable: bool) -> BodySearch {
         BodySearch {
             is_unreadable,
-            state: State::Begin,
+            begun: Begun::Nothing,
+            state: State::Value,
             stack: SmallVec::new(),
             path: Vec::new(),
             key: Vec::new(),
@@ -111,18 +119,39 @@ impl BodySearch {
 
     /// Looks through the next bytes of content, which are at `at`; adds what is secret to `found`.
     pub fn next(&mut self, redaction: &Redaction, content: &[u8], at: usize, found: &mut Secrets) {
-        if let (State::Begin, Some(first)) = (self.state, content.first()) {
-            // Encodings that nobody named begin so: SMILE with a smiley, CBOR above ASCII.
-            self.is_unreadable |= *first == b':' || *first >= 0x80;
-            self.state = State::Value;
-        }
-        if self.is_unreadable {
-            return found.push(Secret { range: at..at + content.len(), cover: Cover::Stars });
-        }
+        let readable = self.readable(content);
         let mut position = 0;
-        while let Some(rest) = content.get(position..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = content.get(position..readable).filter(|rest| !rest.is_empty()) {
             position += self.step(redaction, rest, at + position, found);
         }
+        if readable < content.len() {
+            self.is_unreadable = true;
+            self.end(found);
+            found.push(Secret { range: at + readable..at + content.len(), cover: Cover::Stars });
+        }
+    }
+
+    /// How many of the next bytes may be JSON. After them nothing is, whatever comes.
+    fn readable(&mut self, content: &[u8]) -> usize {
+        if self.is_unreadable {
+            return 0;
+        }
+        // In JSON there is no zero byte, unless it is in UTF-16 or -32: servers find that out by them, for each line of a bulk.
+        let mut readable = memchr(0, content).unwrap_or(content.len());
+        for (at, byte) in content.iter().enumerate() {
+            // Encodings that nobody named begin so: SMILE with a smiley, CBOR above ASCII, YAML with `---`.
+            let (is_json, begun) = match (self.begun, byte) {
+                (Begun::Over, _) => break,
+                (Begun::Nothing, b'-') => (true, Begun::Dash),
+                (Begun::Nothing, b':' | 0x80..) | (Begun::Dash, b'-') => (false, Begun::Over),
+                _ => (true, Begun::Over),
+            };
+            self.begun = begun;
+            if !is_json {
+                readable = readable.min(at);
+            }
+        }
+        readable
     }
 
     /// Where the value begins that is in progress and has to be looked at as a whole.
@@ -147,7 +176,7 @@ impl BodySearch {
     fn step(&mut self, how: &Redaction, rest: &[u8], at: usize, found: &mut Secrets) -> usize {
         let byte = rest.first().copied().unwrap_or_default();
         match self.state {
-            State::Begin | State::Value => return self.value(byte),
+            State::Value => return self.value(byte),
             State::Key => match byte {
                 b'"' => {
                     self.key.clear();

@@ -73,6 +73,7 @@ fn what_can_t_be_read_is_covered_whole() {
         ("POST / HTTP/1.1\r\nContent-Type: application/smile\r\n\r\n", b"{...}"),
         ("POST / HTTP/1.1\r\n\r\n", b":)\n\x00"),
         ("POST / HTTP/1.1\r\n\r\n", b"\xa1aab"),
+        ("POST / HTTP/1.1\r\n\r\n", b"\0{\0\"\0e\0m\0a\0i\0l\0\"\0:\0\"\0a\0\"\0}"),
     ] {
         let mut search = redaction.body(head.as_bytes()).unwrap();
         let mut secrets = Secrets::new();
@@ -80,6 +81,32 @@ fn what_can_t_be_read_is_covered_whole() {
         let mut covered = body.to_vec();
         cover(&mut covered, &secrets);
         assert_eq!(covered, vec![b'*'; body.len()], "{head}");
+    }
+}
+
+/// YAML, which Elasticsearch before 6 knows by its first bytes.
+#[test]
+fn nothing_is_told_of_what_begins_with_dashes_but_the_first() {
+    for cut in 0..4 {
+        let stored = stored(&policy(None), b"---\nemail: ann@example.org\n", &[cut]);
+        assert_eq!(String::from_utf8(stored).unwrap(), format!("-{}", "*".repeat(26)));
+    }
+}
+
+/// JSON in UTF-16 or -32, which servers find out by where its zeros are; also that of one line of a bulk.
+#[test]
+fn from_a_zero_byte_on_everything_is_covered_wherever_it_is_cut() {
+    let little: Vec<u8> = r#"{"email":"ann@"}"#.bytes().flat_map(|byte| [byte, 0]).collect();
+    let bulk = [&b"{\"index\":{}}\n"[..], &little, b"\n{\"email\":\"ann@\"}\n"].concat();
+    for key in [None, Some(&b"key"[..])] {
+        let redaction = policy(key);
+        for cut in 0..bulk.len() {
+            let stored = String::from_utf8(stored(&redaction, &bulk, &[cut])).unwrap();
+            let expected = format!("{{\"index\":{{}}}}\n{{{}", "*".repeat(bulk.len() - 14));
+            assert_eq!(stored, expected, "{cut}");
+        }
+        let open = stored(&redaction, b"{\"email\":\"ann\0\",\"a\":\"b\"}", &[12]);
+        assert_eq!(String::from_utf8(open).unwrap(), format!("{{\"email\":\"{}", "*".repeat(14)));
     }
 }
 
