@@ -126,6 +126,14 @@ impl Passing {
         }
     }
 
+    /// The bytes alone, in what they lie in.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Passing::Slab(slab) => slab.into_data(),
+            Passing::Shared(bytes) => bytes,
+        }
+    }
+
     /// They are where they should go: a slab is free again.
     pub(crate) fn passed(self) {
         if let Passing::Slab(slab) = self {

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
-use buffer::{ReadSize, Slab};
+use buffer::{Budget, ReadSize, Slab, counted};
 use bytes::Bytes;
 use codec::http1::{Event, Reason, RequestFramer, RequestHead};
 use codec::reads::{endpoint_class, only_reads};
@@ -78,18 +79,13 @@ impl Parcel {
     }
 
     /// With the fields that the source gets instead; it begins at `at`.
-    fn edited(self, edits: &Edits, at: usize) -> Parcel {
+    fn edited(self, edits: &Edits, at: usize, budget: &Arc<Budget>) -> Parcel {
         let Some(reach) = edits.reach(at, self.length) else { return self };
-        let reach = reach.max(self.front.len());
-        let data = self.data.bytes();
-        let taken = reach - self.front.len();
-        let begins = [&self.front[..], &data[..taken]].concat();
-        let front = edits.apply(at, &begins).into();
-        let data = match &self.data {
-            Passing::Slab(_) => Bytes::copy_from_slice(&data[taken..]),
-            Passing::Shared(bytes) => bytes.slice(taken..),
-        };
-        Parcel { front, data: Passing::Shared(data), ..self }
+        let Parcel { front, data, .. } = self;
+        let (data, taken) = (data.into_bytes(), reach.saturating_sub(front.len()));
+        let begins = [&front[..], &data[..taken]].concat();
+        let front = counted(edits.apply(at, &begins), budget);
+        Parcel { front, data: Passing::Shared(data.slice(taken..)), ..self }
     }
 }
 
@@ -286,7 +282,7 @@ impl RequestSide {
             }
             let begins = at_byte;
             at_byte += parcel.len();
-            out(parcel.edited(&edits, begins));
+            out(parcel.edited(&edits, begins, connection.budget));
         };
         let tape = connection.tape;
         if self.unfinished.is_empty()
@@ -305,7 +301,7 @@ impl RequestSide {
             }
             // The record is made in place, secrets covered; what is sent on begins with a copy.
             let secret = secrets.iter().map(|secret| secret.range.end).max().unwrap_or_default();
-            let front = Bytes::copy_from_slice(&slab.data()[..secret]);
+            let front = tape.light(&slab.data()[..secret]);
             let (data, number) = tape.seal(slab, &secrets, direction, at, end, urgency);
             let data = Passing::Shared(data.slice(secret..));
             return out(Parcel::new(data, number, urgency).behind(front).ending(end));
@@ -488,3 +484,6 @@ fn urgency(kind: Kind, connection: &Connection<'_>) -> Urgency {
         _ => Urgency::Held,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 use std::str::FromStr;
 
+use bytes::BytesMut;
 use smallvec::SmallVec;
 use thiserror::Error;
 
@@ -115,8 +116,8 @@ impl Edits {
     }
 
     /// The bytes from `at` on, changed.
-    pub(crate) fn apply(&self, at: usize, bytes: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(bytes.len() + 256);
+    pub(crate) fn apply(&self, at: usize, bytes: &[u8]) -> BytesMut {
+        let mut out = BytesMut::with_capacity(bytes.len() + 256);
         let mut done = 0;
         for edit in self.0.iter().filter(|edit| edit.is_in(at, bytes.len())) {
             let from = edit.from.saturating_sub(at).clamp(done, bytes.len());
@@ -194,7 +195,7 @@ mod tests {
         // The first line went on before the rest.
         edits.advance(before.len() + 10);
         let rest = &stream.as_bytes()[before.len() + 10..];
-        let rest = String::from_utf8(edits.apply(0, rest)).unwrap();
+        let rest = String::from_utf8(edits.apply(0, rest).to_vec()).unwrap();
         assert_eq!(rest, [&expect[10..], "behind"].concat());
         edits.advance(rest.len());
         assert!(edits.is_empty());

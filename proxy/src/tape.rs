@@ -165,9 +165,9 @@ impl Tape {
         number
     }
 
-    /// A copy of a few bytes, which would keep the whole slab that they were read to.
+    /// A copy, as of a few bytes, which would keep the whole slab that they were read to.
     pub(crate) fn light(&self, few: &[u8]) -> Bytes {
-        counted(BytesMut::from(few), &self.budget)
+        if few.is_empty() { Bytes::new() } else { counted(BytesMut::from(few), &self.budget) }
     }
 
     /// A client has connected from there. That is recorded with the first thing that is: a health check that sends nothing

@@ -3,6 +3,7 @@
 //! Fields may hold half a secret, so they are recorded only when all of them are there to be searched; a value that is hashed,
 //! when all of it is there to be hashed.
 
+use buffer::{counted, join};
 use bytes::Bytes;
 use codec::record::{Direction, Nanos};
 use codec::redact::{Redaction, Secret, Secrets, shifted};
@@ -12,22 +13,24 @@ use crate::pass::SMALL;
 use crate::roster::KeptBack;
 use crate::tape::Tape;
 
-/// Reads that are parts of one head or value, in order; at most the head limit together.
+/// Reads that are parts of one head or value, in order, short ones joined; at most the head limit together.
 pub(crate) struct Unfinished {
     direction: Direction,
     pieces: Vec<Piece>,
+    /// Bytes of all pieces.
+    length: usize,
 }
 
 struct Piece {
     bytes: Bytes,
     at: Nanos,
     /// What searches it has a copy of its own.
-    _copy: buffer::Charge,
+    copy: buffer::Charge,
 }
 
 impl Unfinished {
     pub(crate) fn new(direction: Direction) -> Unfinished {
-        Unfinished { direction, pieces: Vec::new() }
+        Unfinished { direction, pieces: Vec::new(), length: 0 }
     }
 
     fn why(&self) -> KeptBack {
@@ -43,15 +46,23 @@ impl Unfinished {
 
     /// Bytes of all pieces.
     pub(crate) fn len(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.bytes.len()).sum()
+        self.length
     }
 
     /// Keeps what was read at `at` back.
     pub(crate) fn keep_back(&mut self, bytes: Bytes, at: Nanos, tape: &Tape) {
         tape.seat().keep_back(self.why(), at);
-        // A head that trickles in has many pieces.
+        self.length += bytes.len();
+        let budget = tape.budget();
+        // What trickles in a byte at a time would cost many times the byte: as a piece, as a record, on its way.
+        let last = self.pieces.last_mut();
+        if let Some(last) = last.filter(|last| last.bytes.len() + bytes.len() <= SMALL) {
+            last.bytes = counted(join(&last.bytes, &bytes, &[]), budget);
+            last.copy = budget.charge(last.bytes.len());
+            return;
+        }
         let bytes = if bytes.len() <= SMALL { tape.light(&bytes) } else { bytes };
-        self.pieces.push(Piece { _copy: tape.budget().charge(bytes.len()), bytes, at });
+        self.pieces.push(Piece { copy: budget.charge(bytes.len()), bytes, at });
     }
 
     /// All pieces, and `more` behind them.
@@ -65,7 +76,7 @@ impl Unfinished {
         redaction.in_head(&self.with(&[]))
     }
 
-    /// Records the pieces, each as it was read, less its secrets (counted from the beginning of the
+    /// Records the pieces, each with the time of its first byte, less its secrets (counted from the beginning of the
     /// first), and gives each out with its record's number.
     pub(crate) fn record(
         &mut self,
@@ -77,6 +88,7 @@ impl Unfinished {
         if self.pieces.is_empty() {
             return;
         }
+        self.length = 0;
         let mut start = 0;
         for Piece { bytes, at, .. } in self.pieces.drain(..) {
             let covered = shifted(secrets, start);
@@ -89,6 +101,7 @@ impl Unfinished {
 
     /// Gives the pieces out and records nothing.
     pub(crate) fn pass(&mut self, tape: &Tape, out: impl FnMut(Bytes)) {
+        self.length = 0;
         self.pieces.drain(..).map(|piece| piece.bytes).for_each(out);
         tape.seat().release(self.why());
     }

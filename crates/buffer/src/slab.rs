@@ -134,9 +134,9 @@ impl Slab {
     }
 }
 
-/// Bytes of a copy, frozen, and counted until the last view of them is gone.
+/// Bytes of a copy, frozen, and counted with all of their allocation until the last view of them is gone.
 pub fn counted(copy: BytesMut, budget: &Arc<Budget>) -> Bytes {
-    let charge = budget.charge(copy.len());
+    let charge = budget.charge(copy.capacity());
     budget::counted(copy, charge)
 }
 
@@ -195,6 +195,12 @@ mod tests {
         let copy = counted(join(b"a", b"b", b"c"), &budget);
         assert_eq!((&copy[..], budget.used()), (&b"abc"[..], 3));
         drop(copy);
+        assert_eq!(budget.used(), 0);
+        let mut roomy = BytesMut::with_capacity(100);
+        roomy.extend_from_slice(b"abc");
+        let roomy = counted(roomy, &budget);
+        assert_eq!((&roomy[..], budget.used()), (&b"abc"[..], 100));
+        drop(roomy);
         assert_eq!(budget.used(), 0);
     }
 
