@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use capture_proxy::Flags;
 use settings::{Size, Span};
+use stage::secure::{Files, SecureClient, exchange};
 use stage::{PATIENCE, Stage, read_all, read_exact};
-use testbed::{ScriptedSource, Step};
+use testbed::{Authority, ScriptedSource, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -125,4 +126,32 @@ async fn many_large_writes_at_once_stay_within_the_bound_and_all_are_answered() 
     // What is read at the bound is 8 KiB an answer; connections are counted beside it.
     assert!(most < LIMIT + 50 * (17 << 10) + (1 << 20), "{most}");
     stage.finish().await.assert_complete();
+}
+
+/// What TLS holds of a connection, on either side, is many times what a bare one costs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_counted_with_what_their_tls_holds() {
+    let authority = Authority::new("ours").unwrap();
+    let files = Files::new();
+    let (certificate, key) = files.issue("proxy", &authority.server(&["127.0.0.1"]).unwrap());
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| {
+        (flags.tls_certificate, flags.tls_key) = (Some(certificate), Some(key));
+    })
+    .await;
+    let client = SecureClient::trusting(&authority);
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        let mut stream = client.connect(stage.proxy).await.unwrap();
+        assert_eq!(exchange(&mut stream, b"GET / HTTP/1.1\r\n\r\n", OK.len()).await.unwrap(), OK);
+        open.push(stream);
+    }
+    // pingora reads into a buffer of 64 KiB.
+    wait_until("ten connections hold no more than bare ones", async || {
+        metric(&stage, "memory_bytes").await >= 10 * ((17 + 74) << 10)
+    })
+    .await;
+    drop(open);
+    wait_until("memory is not given back", async || metric(&stage, "memory_bytes").await == 0)
+        .await;
 }
