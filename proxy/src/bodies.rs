@@ -30,6 +30,13 @@ impl Bodies {
         }
     }
 
+    /// The value in progress is not waited for any more.
+    pub(crate) fn let_go(&mut self, found: &mut Secrets) {
+        if let Some(body) = &mut self.0 {
+            body.let_go(found);
+        }
+    }
+
     /// The body has ended, or nobody knows any more where it does.
     pub(crate) fn end(&mut self, found: &mut Secrets) {
         if let Some(mut body) = self.0.take() {

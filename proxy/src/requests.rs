@@ -16,7 +16,7 @@ use codec::redact::{Secrets, behind, shifted};
 use journal::Urgency;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep_until};
 
 use crate::bodies::Bodies;
 use crate::connection::{Connection, Outstanding};
@@ -137,7 +137,7 @@ pub(crate) async fn forward(
     // most do.
     let mut left: Option<Ended> = None;
     let memory = Memory::Waits(connection.budget, &connection.metrics.memory.waits);
-    // Runs while a head is kept back: it pins memory that others may wait for.
+    // Runs while something is kept back: it pins memory that others may wait for.
     let mut late: Option<Pin<Box<Sleep>>> = None;
     let mut side = RequestSide::new(settings.head_limit);
     let mut passage = connection.metrics.flows.requests.passage();
@@ -186,10 +186,9 @@ pub(crate) async fn forward(
                         waiting += parcel.len();
                         window.push_back(parcel);
                     });
-                    match side.is_in_head() {
-                        false => late = None,
-                        true if late.is_none() => late = Some(Box::pin(sleep(settings.head_timeout))),
-                        true => {}
+                    let at = side.unfinished.since().and_then(|at| at.checked_add(settings.head_timeout));
+                    if late.as_ref().map(|late| late.deadline()) != at {
+                        late = at.map(|at| Box::pin(sleep_until(at)));
                     }
                 }
                 ended => {
@@ -199,8 +198,15 @@ pub(crate) async fn forward(
             },
             () = &mut drained, if window.is_empty() && left.is_none() => return Ended::Drained,
             Some(()) = ended_sleep(&mut late), if window.is_empty() => {
-                side.give_up(connection);
-                return Ended::Refused(Refusal::Head);
+                late = None;
+                if side.is_in_head() {
+                    side.give_up(connection);
+                    return Ended::Refused(Refusal::Head);
+                }
+                side.let_go(connection, |parcel| {
+                    waiting += parcel.len();
+                    window.push_back(parcel);
+                });
             }
         }
     }
@@ -433,6 +439,17 @@ impl RequestSide {
             self.bodies.recorded_to(before + to);
         }
         (stretches, to < data.len())
+    }
+
+    /// A value that is to be hashed doesn't come to its end: what is kept of it goes on, and nothing is told of it.
+    fn let_go(&mut self, connection: &Connection<'_>, mut out: impl FnMut(Parcel)) {
+        let mut secrets = Secrets::new();
+        self.bodies.let_go(&mut secrets);
+        let urgency = urgency(self.kind, connection);
+        self.unfinished.record(connection.tape, &secrets, urgency, |piece, number| {
+            out(Parcel::new(Passing::Shared(piece), number, urgency));
+        });
+        connection.keep_half_head(false);
     }
 
     /// The client is gone: what it left without an end is recorded, less its secrets, and goes nowhere.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use codec::record::{Direction, Nanos};
 use codec::redact::{Redaction, Secret, Secrets, shifted};
 use journal::Urgency;
+use tokio::time::Instant;
 
 use crate::pass::SMALL;
 use crate::roster::KeptBack;
@@ -19,6 +20,8 @@ pub(crate) struct Unfinished {
     pieces: Vec<Piece>,
     /// Bytes of all pieces.
     length: usize,
+    /// When the first of them came.
+    since: Option<Instant>,
 }
 
 struct Piece {
@@ -30,7 +33,7 @@ struct Piece {
 
 impl Unfinished {
     pub(crate) fn new(direction: Direction) -> Unfinished {
-        Unfinished { direction, pieces: Vec::new(), length: 0 }
+        Unfinished { direction, pieces: Vec::new(), length: 0, since: None }
     }
 
     fn why(&self) -> KeptBack {
@@ -49,10 +52,16 @@ impl Unfinished {
         self.length
     }
 
+    /// Since when something has been kept back.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
     /// Keeps what was read at `at` back.
     pub(crate) fn keep_back(&mut self, bytes: Bytes, at: Nanos, tape: &Tape) {
         tape.seat().keep_back(self.why(), at);
         self.length += bytes.len();
+        self.since.get_or_insert_with(Instant::now);
         let budget = tape.budget();
         // What trickles in a byte at a time would cost many times the byte: as a piece, as a record, on its way.
         let last = self.pieces.last_mut();
@@ -88,7 +97,7 @@ impl Unfinished {
         if self.pieces.is_empty() {
             return;
         }
-        self.length = 0;
+        (self.length, self.since) = (0, None);
         let mut start = 0;
         for Piece { bytes, at, .. } in self.pieces.drain(..) {
             let covered = shifted(secrets, start);
@@ -101,7 +110,7 @@ impl Unfinished {
 
     /// Gives the pieces out and records nothing.
     pub(crate) fn pass(&mut self, tape: &Tape, out: impl FnMut(Bytes)) {
-        self.length = 0;
+        (self.length, self.since) = (0, None);
         self.pieces.drain(..).map(|piece| piece.bytes).for_each(out);
         tape.seat().release(self.why());
     }

@@ -86,6 +86,24 @@ async fn heads_that_never_end_hold_others_up_until_their_time_is_over_and_no_lon
     stage.finish().await.assert_complete();
 }
 
+/// Each head has its own time, also where there is none without a part of one that is kept back.
+#[tokio::test]
+async fn a_client_whose_reads_all_end_within_a_head_is_served() {
+    let limit = Duration::from_millis(200);
+    let stage = Stage::with(ScriptedSource::answering(OK).await.unwrap(), |flags| {
+        flags.head_timeout = Some(Span(limit));
+    })
+    .await;
+    let mut client = stage.client().await;
+    let (first, second) = (b"GET / HTTP/1.1\r\nho", b"st: a\r\n\r\n");
+    client.write_all(first).await.unwrap();
+    let began = std::time::Instant::now();
+    while began.elapsed() < 4 * limit {
+        client.write_all(&[&second[..], first].concat()).await.unwrap();
+        assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_don_t_read_their_answers_hold_nobody_up() {
     let large =

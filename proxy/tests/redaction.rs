@@ -300,6 +300,38 @@ async fn so_it_is_when_the_connection_changes_to_http2() {
     assert!(captured.answers(0).starts_with(SWITCH));
 }
 
+/// A value that is hashed is kept until all of it is there; but not for as long as a client likes.
+#[tokio::test]
+async fn a_value_that_does_not_come_to_its_end_in_time_goes_on_and_nothing_is_told_of_it() {
+    let mut folder = None;
+    let source = ScriptedSource::answering(answer()).await.unwrap();
+    let stage = Stage::with(source, |flags| {
+        redacted(flags);
+        folder = Some(keyed(flags));
+        flags.head_timeout = Some(Span(Duration::from_millis(200)));
+    })
+    .await;
+    let body = r#"{"email":"ann@example.org","email":"ann@example.org"}"#;
+    let head =
+        format!("POST /i/_doc HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
+    let request = [head.as_bytes(), body.as_bytes()].concat();
+    let mut client = stage.client().await;
+    let first = head.len() + r#"{"email":"ann@exam"#.len();
+    client.write_all(&request[..first]).await.unwrap();
+    assert_eq!(stage.source.wait_for(0, first).await.unwrap(), &request[..first]);
+    client.write_all(&request[first..]).await.unwrap();
+    assert_eq!(read_exact(&mut client, answer().len()).await, answer());
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    assert_hidden(&captured);
+    assert_eq!(captured.ends(), 1);
+    let (stored, answered) = texts(&captured, 0);
+    let hash = answered.rsplit('"').nth(1).unwrap();
+    let stars = "*".repeat(hash.len());
+    let expected = format!(r#"{head}{{"email":"{stars}","email":"{hash}"}}"#);
+    assert_eq!(stored, expected);
+}
+
 /// Fields behind a body are kept back as a head is, and a client that stalls in them is as one that stalls in a head.
 #[tokio::test]
 async fn fields_behind_a_body_that_do_not_come_in_time_end_the_connection() {

@@ -82,7 +82,7 @@ struct Open {
     /// Where its bytes are; chunks of the transfer coding may lie between them.
     ranges: SmallVec<[Range<usize>; 2]>,
     value: Vec<u8>,
-    /// It is longer than what is hashed.
+    /// It is longer than what is hashed, or has been waited for long enough.
     is_long: bool,
 }
 
@@ -164,6 +164,13 @@ impl BodySearch {
         for range in &mut self.open.ranges {
             *range = range.start.saturating_sub(by)..range.end.saturating_sub(by);
         }
+    }
+
+    /// The value in progress is not waited for: nothing is told of it, however it goes on.
+    pub fn let_go(&mut self, found: &mut Secrets) {
+        let is_open = self.begins_at().is_some();
+        self.end(found);
+        self.open.is_long = is_open;
     }
 
     /// No more comes: nothing is told of a value that did not end.
