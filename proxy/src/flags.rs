@@ -111,7 +111,8 @@ pub struct Flags {
     /// Longest request head that is framed [default: 1MiB].
     #[arg(long, value_name = "SIZE")]
     pub head_limit: Option<Size>,
-    /// How long a request's head may take from its first byte to its last; then it is answered 408 [default: 1m].
+    /// How long a request's head may take from its first byte to its last; then it is answered 408. Fields behind a body, and
+    /// values that are hashed, have as long [default: 1m].
     #[arg(long, value_name = "DURATION")]
     pub head_timeout: Option<Span>,
     /// How long the source has to accept a connection [default: 5s].

@@ -1,14 +1,14 @@
 //! The way of requests: read, frame, record, hold, send on.
 
+mod parcel;
+
 use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 
-use buffer::{Budget, ReadSize, Slab, counted};
-use bytes::Bytes;
+use buffer::{ReadSize, Slab};
 use codec::http1::{Event, Reason, RequestFramer, RequestHead};
 use codec::reads::{endpoint_class, only_reads};
 use codec::record::{Direction, EndOfMessage, Nanos};
@@ -27,6 +27,7 @@ use crate::refusal::Refusal;
 use crate::set_header::Edits;
 use crate::unfinished::Unfinished;
 use crate::{Durability, WhenFull};
+use parcel::Parcel;
 
 /// How the way of requests ended.
 #[derive(Debug)]
@@ -41,52 +42,6 @@ pub(crate) enum Ended {
     Failed(io::Error),
     /// The source takes no more. It may have said why.
     SourceFailed(io::Error),
-}
-
-/// Bytes on their way to the source, in order.
-struct Parcel {
-    /// What stands in front of `data` and was covered where it was read; mostly empty.
-    front: Bytes,
-    data: Passing,
-    /// The record that has to be durable first; 0 when none has.
-    after: u64,
-    /// When the request that ends in it was read; 0 when none does.
-    ended: Nanos,
-    /// Whether a request ends in it.
-    closes: bool,
-    /// How many bytes that were read it stands for.
-    length: usize,
-}
-
-impl Parcel {
-    fn new(data: Passing, number: u64, urgency: Urgency) -> Parcel {
-        let after = if urgency == Urgency::Held { number } else { 0 };
-        let length = data.bytes().len();
-        Parcel { front: Bytes::new(), data, after, ended: 0, closes: false, length }
-    }
-
-    /// With the end of a request, if it has one.
-    fn ending(self, end: Option<EndOfMessage>) -> Parcel {
-        Parcel { ended: end.map_or(0, |end| end.at), closes: end.is_some(), ..self }
-    }
-
-    fn behind(self, front: Bytes) -> Parcel {
-        Parcel { length: self.length + front.len(), front, ..self }
-    }
-
-    fn len(&self) -> usize {
-        self.length
-    }
-
-    /// With the fields that the source gets instead; it begins at `at`.
-    fn edited(self, edits: &Edits, at: usize, budget: &Arc<Budget>) -> Parcel {
-        let Some(reach) = edits.reach(at, self.length) else { return self };
-        let Parcel { front, data, .. } = self;
-        let (data, taken) = (data.into_bytes(), reach.saturating_sub(front.len()));
-        let begins = [&front[..], &data[..taken]].concat();
-        let front = counted(edits.apply(at, &begins), budget);
-        Parcel { front, data: Passing::Shared(data.slice(taken..)), ..self }
-    }
 }
 
 /// What kind of request the bytes at hand belong to.
@@ -186,7 +141,8 @@ pub(crate) async fn forward(
                         waiting += parcel.len();
                         window.push_back(parcel);
                     });
-                    let at = side.unfinished.since().and_then(|at| at.checked_add(settings.head_timeout));
+                    let since = side.unfinished.since();
+                    let at = since.and_then(|since| since.checked_add(settings.head_timeout));
                     if late.as_ref().map(|late| late.deadline()) != at {
                         late = at.map(|at| Box::pin(sleep_until(at)));
                     }
