@@ -149,6 +149,46 @@ fn after_a_101_nothing_has_boundaries() {
     assert_eq!(framer.opaque(), Some(Reason::Upgraded));
 }
 
+/// A 101 that names nothing, which none should, is taken for the one whose secrets can't be found.
+#[test]
+fn what_follows_a_101_is_http2_unless_it_names_something_else() {
+    for (head, expected) in [
+        ("HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUPGRADE: h2c\r\n\r\n", true),
+        ("HTTP/1.1 101 S\r\nupgrade: H2C, x\r\n\r\n", true),
+        ("HTTP/1.1 101 S\r\nupgrade: websocket\r\n\r\n", false),
+        ("HTTP/1.1 101 S\r\n\r\n", true),
+        ("HTTP/1.1 200 S\r\nupgrade: h2c\r\n\r\n", false),
+        ("HTTP/1.1 426 S\r\nupgrade: h2c\r\n\r\n", false),
+    ] {
+        let mut framer = ResponseFramer::default();
+        let (_, event) = framer.advance(head.as_bytes(), Method::Get);
+        let Some(Event::Head(parsed)) = event else { panic!("{head}") };
+        assert_eq!(parsed.begins_http2(), expected, "{head}");
+    }
+}
+
+#[test]
+fn how_much_of_a_trailer_section_has_come_is_known_until_it_ends() {
+    let body = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n";
+    let trailers = b"a: b\r\nc: d\r\n\r\n";
+    for cut in 0..trailers.len() {
+        let mut framer = RequestFramer::default();
+        let first = [&body[..], &trailers[..cut]].concat();
+        let (head, _) = framer.advance(&first);
+        assert_eq!(framer.open_trailers(), 0);
+        assert_eq!(framer.advance(&first[head..]), (first.len() - head, None));
+        assert_eq!(framer.open_trailers(), cut);
+        assert_eq!(framer.advance(&trailers[cut..]), (trailers.len() - cut, Some(Event::End)));
+        assert_eq!((framer.trailers(), framer.open_trailers()), (&trailers[..], 0));
+    }
+    // An empty one holds nothing back.
+    let mut framer = RequestFramer::default();
+    let first = [&body[..], b"\r"].concat();
+    let (head, _) = framer.advance(&first);
+    assert_eq!(framer.advance(&first[head..]), (first.len() - head, None));
+    assert_eq!(framer.open_trailers(), 0);
+}
+
 #[test]
 fn the_request_line_is_there_before_the_head_is() {
     let mut framer = RequestFramer::default();
