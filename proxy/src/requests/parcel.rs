@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use buffer::{Budget, counted};
 use bytes::Bytes;
-use codec::record::Nanos;
+use codec::record::{EndOfMessage, Nanos};
 use journal::Urgency;
 
 use crate::pass::Passing;
@@ -19,6 +19,8 @@ pub(super) struct Parcel {
     pub(super) after: u64,
     /// When the request that ends in it was read; 0 when none does.
     pub(super) ended: Nanos,
+    /// Whether a request ends in it.
+    pub(super) closes: bool,
     /// How many bytes that were read it stands for.
     pub(super) length: usize,
 }
@@ -27,7 +29,12 @@ impl Parcel {
     pub(super) fn new(data: Passing, number: u64, urgency: Urgency) -> Parcel {
         let after = if urgency == Urgency::Held { number } else { 0 };
         let length = data.bytes().len();
-        Parcel { front: Bytes::new(), data, after, ended: 0, length }
+        Parcel { front: Bytes::new(), data, after, ended: 0, closes: false, length }
+    }
+
+    /// With the end of a request, if it has one.
+    pub(super) fn ending(self, end: Option<EndOfMessage>) -> Parcel {
+        Parcel { ended: end.map_or(0, |end| end.at), closes: end.is_some(), ..self }
     }
 
     pub(super) fn behind(self, front: Bytes) -> Parcel {
