@@ -17,7 +17,7 @@ const BATCH_RECORDS: usize = 4096;
 const LAST: Duration = Duration::from_secs(1);
 /// Before what Kafka refused, or the disk didn't give, is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long a batch may take once the journal is to be closed.
+/// How long a batch may take once the journal is to be closed, at most.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// What came of a batch.
@@ -82,12 +82,17 @@ async fn drain(shared: &Shared, reader: &mut FileReader) -> bool {
                 continue;
             }
         };
-        if !batch.is_empty() && !deliver(shared, &batch).await {
+        // What takes longer than closing may is the next start's to drain: it is durable where it is.
+        let is_late = shared.is_late();
+        if is_late && batch.is_empty() {
+            return true;
+        }
+        if !batch.is_empty() && (is_late || !deliver(shared, &batch).await) {
             let bytes = shared.spill.size();
             tracing::warn!(
                 bytes,
-                "Kafka does not take what is in the spill: start the proxy again with the same --spill and --journal, and it \
-                 will be drained"
+                "Kafka has not taken all that is in the spill: start the proxy again with the same --spill and --journal, and \
+                 it will be drained"
             );
             return true;
         }
@@ -102,11 +107,16 @@ async fn drain(shared: &Shared, reader: &mut FileReader) -> bool {
     }
 }
 
+/// How long a batch may take now, once the journal is to be closed.
+fn closing(shared: &Shared) -> Option<Duration> {
+    let until = shared.closing.get()?;
+    Some(until.saturating_duration_since(Instant::now()).min(CLOSING))
+}
+
 /// Until Kafka has all of it; `false`: the journal is to be closed before that.
 async fn deliver(shared: &Shared, batch: &[Entry]) -> bool {
     for attempt in 0_u64.. {
-        let patience = shared.is_closing().then_some(CLOSING);
-        match send(shared, batch, patience).await {
+        match send(shared, batch, closing(shared)).await {
             Sent::All => return true,
             Sent::Waiting => return false,
             Sent::Refused if attempt % 60 == 0 => tracing::error!(
@@ -210,8 +220,8 @@ async fn send(shared: &Shared, batch: &[Entry], patience: Option<Duration>) -> S
         tokio::select! {
             sent = &mut all => return sent,
             () = shared.called.notified() => {
-                if shared.is_closing() {
-                    let sent = tokio::time::timeout(CLOSING, all).await;
+                if let Some(patience) = closing(shared) {
+                    let sent = tokio::time::timeout(patience, all).await;
                     return sent.unwrap_or(Sent::Waiting);
                 }
             }
