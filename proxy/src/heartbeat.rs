@@ -27,12 +27,15 @@ pub(crate) async fn beat(
     let lanes = lanes(&journal, &node);
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut lost = 0;
+    let (mut lost, mut broken) = (0, 0);
     for number in 1.. {
         every.tick().await;
         let lost_by_now = journal.lost();
         metrics.dropped.with_label_values(&["failed"]).inc_by((lost_by_now - lost) as u64);
         lost = lost_by_now;
+        let broken_by_now = journal.broken_producers();
+        metrics.broken_producers.inc_by(broken_by_now - broken);
+        broken = broken_by_now;
         metrics.waiting.set(journal.waiting_bytes() as i64);
         metrics.memory.show(&budget);
         if let Some(spill) = journal.spill() {

@@ -34,6 +34,8 @@ pub(crate) struct Metrics {
     pub left_out: LeftOut,
     pub source_failures: IntCounterVec,
     pub waiting: IntGauge,
+    /// Kafka's producers that could not go on; each was followed by another.
+    pub broken_producers: IntCounter,
     pub memory: MemoryUse,
     pub spill: Spill,
 }
@@ -192,6 +194,10 @@ impl Metrics {
                 &["kind"],
             )?,
             waiting: gauge("journal_waiting_bytes", "bytes of records that wait for durability")?,
+            broken_producers: counter(
+                "broken_producers_total",
+                "producers that Kafka's answers left unable to go on, each followed by another",
+            )?,
             memory: MemoryUse {
                 used: gauge("memory_bytes", "memory that connections hold")?,
                 limit: gauge("memory_limit_bytes", "what they may hold together")?,

@@ -110,7 +110,7 @@ impl Lane {
         &self.0.durable
     }
 
-    fn new(partition: i32, key: &[u8], drains: bool) -> Lane {
+    pub(crate) fn new(partition: i32, key: &[u8], drains: bool) -> Lane {
         let name = [&partition.to_be_bytes()[..], key].concat().into();
         let (kept, durable) = (AtomicBool::new(false), Watermark::default());
         Lane(Arc::new(Way { name, partition, drains, kept, durable }))
@@ -300,6 +300,15 @@ impl Appender {
             Kind::File(file) => file.lost(),
             Kind::Kafka(kafka) => kafka.lost(),
             Kind::Spilling(spilling) => spilling.lost(),
+        }
+    }
+
+    /// Kafka: producers that could not go on, each followed by another, so far.
+    pub fn broken_producers(&self) -> u64 {
+        match &self.0 {
+            Kind::File(_) => 0,
+            Kind::Kafka(kafka) => kafka.broken(),
+            Kind::Spilling(spilling) => spilling.broken(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! Records are handed over without a copy; see [`produce`]. Whoever talks to brokers is told the same ([`access`]).
 
 mod access;
+mod anew;
 mod append;
 mod moves;
 mod msk;

@@ -225,6 +225,10 @@ impl SpillingAppender {
         self.shared.kafka.moved()
     }
 
+    pub(crate) fn broken(&self) -> u64 {
+        self.shared.kafka.broken()
+    }
+
     pub(crate) fn lost(&self) -> usize {
         let unspilled = self.shared.counts.lost.load(Ordering::Relaxed) as usize;
         self.shared.kafka.lost() + self.shared.spill.lost() + unspilled

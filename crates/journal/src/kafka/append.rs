@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rdkafka::config::ClientConfig;
 use tokio::sync::Notify;
 
 use super::access::Access;
+use super::anew::{Recipe, Retry};
 use super::produce::{Message, Producer, Reports, SendError};
 use super::token::Tokens;
 use super::topic::{self, Limits, Remembered};
@@ -21,9 +21,6 @@ use crate::{AppendError, AppendSettings, Lane, Urgency};
 /// a processor's cache: librdkafka's thread reads them again for their checksum and to send them.
 const GATHER: usize = 1024;
 const GATHER_BYTES: usize = 256 << 10;
-/// Records up to this length are copied into their batch by librdkafka: a reference costs it a part
-/// of its own in every checksum and every call to the kernel. Larger ones are never copied.
-const COPIED: usize = 2600;
 /// How long brokers have to answer before a journal is called unreachable.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The same where a spill can take their place: clients wait for it at the proxy's start.
@@ -34,7 +31,6 @@ pub(crate) struct KafkaAppender {
     url: String,
     topic: String,
     access: Access,
-    config: ClientConfig,
     partitions: i32,
     limits: Limits,
     most: usize,
@@ -52,26 +48,29 @@ impl std::fmt::Debug for KafkaAppender {
 }
 
 #[derive(Debug)]
-struct Core {
-    reports: Arc<Reports>,
+pub(super) struct Core {
+    pub(super) recipe: Recipe,
+    pub(super) reports: Arc<Reports>,
     /// Records gather here, so that librdkafka gets them together: a hand-over of its own for each
     /// costs its thread a wake-up. Those that nobody waits for gather for a few milliseconds; a held
     /// one takes all of them along, at once when nothing is on its way, otherwise with the next
     /// report: before that it would not be sent either.
-    gathered: Mutex<Gathered>,
+    pub(super) gathered: Mutex<Gathered>,
     room: Notify,
     closed: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Gathered {
-    producer: Arc<Producer>,
-    messages: VecDeque<Message>,
-    bytes: usize,
+pub(super) struct Gathered {
+    pub(super) producer: Arc<Producer>,
+    pub(super) messages: VecDeque<Message>,
+    pub(super) bytes: usize,
     /// When the first of them came.
-    since: Option<Instant>,
+    pub(super) since: Option<Instant>,
     /// Whether somebody waits for one of them.
-    held: bool,
+    pub(super) held: bool,
+    /// Records that come before these are on their way back from another producer.
+    pub(super) halted: bool,
     /// Records that were taken so far, all together and by partition.
     taken: u64,
     taken_by_partition: Box<[u64]>,
@@ -98,12 +97,15 @@ impl Gathered {
 
 impl Core {
     /// Hands over what has gathered, in order; what does not fit stays for the next time.
-    fn hand_over(&self, gathered: &mut Gathered) {
+    pub(super) fn hand_over(&self, gathered: &mut Gathered) {
+        if gathered.halted {
+            return;
+        }
         while let Some(message) = gathered.messages.pop_front() {
             let length = message.record.len();
             match gathered.producer.send(message) {
                 Ok(()) => {}
-                Err(SendError::Full(message)) => return gathered.messages.push_front(message),
+                Err(SendError::Later(message)) => return gathered.messages.push_front(message),
                 Err(SendError::Refused(reason)) => {
                     tracing::error!(reason, "librdkafka refused a record");
                 }
@@ -118,13 +120,20 @@ impl Core {
     fn poll(&self, linger: Duration, mut tokens: Option<Tokens>) {
         let idle = linger * 10;
         let mut patience = idle;
+        let mut retry = Retry::default();
         while !self.closed.load(Ordering::Acquire) {
             let producer = Arc::clone(&self.gathered.lock().producer);
             if let Some(token) = tokens.as_mut().and_then(Tokens::newer) {
                 producer.show(&token);
             }
             producer.poll(patience);
+            // A spill takes what there is from a broken one, and begins anew itself.
+            let is_broken = producer.is_broken() && !self.reports.spills;
             drop(producer);
+            if is_broken && let Some(wait) = retry.begin_anew(self) {
+                patience = wait;
+                continue;
+            }
             let mut gathered = self.gathered.lock();
             // Reports come with every answer of the broker; to hand over as often what nobody waits
             // for would be to send a handful of records each time.
@@ -160,7 +169,6 @@ impl KafkaAppender {
         known: Option<Remembered>,
     ) -> Result<(Arc<KafkaAppender>, Option<String>), String> {
         let access = Access::new(brokers, &settings.kafka_properties)?;
-        let queue = (settings.queue_bytes / 1024 + 1).to_string();
         let patience = known.map_or(PATIENCE, |_| SHORT_PATIENCE);
         let ensured = topic::ensure(&access, topic, settings.partitions, patience);
         let (partitions, limits, away) = match (ensured, known) {
@@ -170,43 +178,31 @@ impl KafkaAppender {
             }
             (Err(error), None) => return Err(error),
         };
-        let ours = [
-            ("client.id", "godwit-capture-proxy".to_owned()),
-            ("enable.idempotence", "true".into()),
-            ("acks", "all".into()),
-            ("message.timeout.ms", "0".into()),
-            ("message.copy.max.bytes", COPIED.to_string()),
-            ("linger.ms", "0".into()),
-            // One request in flight: what comes while it is on its way goes together in the next.
-            // So a lone record waits for nobody, and a thousand share a few requests.
-            ("max.in.flight.requests.per.connection", "1".into()),
-            ("queue.buffering.max.messages", "1000000".into()),
-            ("queue.buffering.max.kbytes", queue),
-            ("socket.nagle.disable", "true".into()),
-            // A broker that is back is found again within half a second.
-            ("reconnect.backoff.ms", "50".into()),
-            ("reconnect.backoff.max.ms", "500".into()),
-            ("log_level", "3".into()),
-        ];
-        let mut config = access.config(&ours);
-        // What an operator gave is in it, as far as the topic takes it.
-        config.set("message.max.bytes", limits.batch.to_string());
+        let appender = Self::begin((brokers, topic), access, settings, (partitions, limits))?;
+        Ok((appender, away))
+    }
+
+    /// Begins to write to a topic that has so many partitions and takes so much.
+    pub(super) fn begin(
+        (brokers, topic): (&str, &str),
+        access: Access,
+        settings: &AppendSettings,
+        (partitions, limits): (i32, Limits),
+    ) -> Result<Arc<KafkaAppender>, String> {
+        let recipe = Recipe::new(&access, topic, settings, limits);
         let reports = Arc::new(Reports::new(partitions, settings.spill.is_some()));
         let core = Arc::new(Core {
             gathered: Mutex::new(Gathered {
-                producer: Arc::new(Producer::new(
-                    &config,
-                    topic,
-                    Arc::clone(&reports),
-                    access.tokens(),
-                )?),
+                producer: Arc::new(recipe.make(&reports)?),
                 messages: VecDeque::new(),
                 bytes: 0,
                 since: None,
                 held: false,
+                halted: false,
                 taken: 0,
                 taken_by_partition: (0..partitions).map(|_| 0).collect(),
             }),
+            recipe,
             reports,
             room: Notify::new(),
             closed: AtomicBool::new(false),
@@ -219,14 +215,13 @@ impl KafkaAppender {
             url: format!("kafka://{brokers}/{topic}"),
             topic: topic.to_owned(),
             access,
-            config,
             partitions,
             limits,
             most: settings.queue_bytes,
             core,
             poller: Mutex::new(Some(poller.map_err(|error| error.to_string())?)),
         };
-        Ok((Arc::new(appender), away))
+        Ok(Arc::new(appender))
     }
 
     pub(crate) fn partitions(&self) -> i32 {
@@ -288,10 +283,8 @@ impl KafkaAppender {
         if let Some(poller) = self.poller.lock().take() {
             let _ = poller.join();
         }
-        let mut gathered = self.core.gathered.lock();
-        self.core.hand_over(&mut gathered);
-        gathered.producer.flush(patience);
-        let lost = self.lost() + gathered.messages.len();
+        self.core.finish(patience);
+        let lost = self.lost();
         if lost > 0 {
             tracing::error!(records = lost, url = %self.url, "records did not reach the journal");
         }
@@ -303,8 +296,7 @@ impl KafkaAppender {
     /// the same. Blocks.
     pub(crate) fn take_back(&self) -> Result<Vec<Message>, String> {
         let core = &self.core;
-        let (reports, tokens) = (Arc::clone(&core.reports), self.access.tokens());
-        let anew = Producer::new(&self.config, &self.topic, reports, tokens)?;
+        let anew = core.recipe.make(&core.reports)?;
         let mut gathered = core.gathered.lock();
         let old = std::mem::replace(&mut gathered.producer, Arc::new(anew));
         let mut taken: Vec<Message> = gathered.messages.drain(..).collect();
@@ -321,6 +313,11 @@ impl KafkaAppender {
     /// Whether Kafka refused records for good, which are kept for the spill.
     pub(crate) fn has_kept(&self) -> bool {
         self.core.reports.has_kept()
+    }
+
+    /// Producers that could not go on, so far.
+    pub(crate) fn broken(&self) -> u64 {
+        self.core.reports.broken.load(Ordering::Relaxed)
     }
 
     /// By partition: records that were taken, and of them those that are done with, in order.

@@ -12,7 +12,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -43,15 +43,18 @@ pub(super) struct Reports {
     pub(super) moved: AtomicUsize,
     /// By partition: records that are done with, whatever came of them.
     pub(super) settled: Box<[AtomicU64]>,
-    /// What was not delivered, for a spill to take; `None`: it is lost.
-    kept: Option<Mutex<Vec<Message>>>,
+    /// Producers that met what they can't go on from.
+    pub(super) broken: AtomicU64,
+    /// There is a spill for what Kafka does not take.
+    pub(super) spills: bool,
+    /// What was not delivered, for a spill to take, or for another producer.
+    kept: Mutex<Vec<Message>>,
     /// When librdkafka last said something that was passed on.
     said: Mutex<Option<Instant>>,
 }
 
 impl Reports {
-    /// `keeps`: there is a spill for what Kafka does not take.
-    pub(super) fn new(partitions: i32, keeps: bool) -> Reports {
+    pub(super) fn new(partitions: i32, spills: bool) -> Reports {
         Reports {
             wakers: Mutex::default(),
             waiting_bytes: AtomicUsize::new(0),
@@ -59,7 +62,9 @@ impl Reports {
             lost: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
             settled: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
-            kept: keeps.then(Mutex::default),
+            broken: AtomicU64::new(0),
+            spills,
+            kept: Mutex::default(),
             said: Mutex::default(),
         }
     }
@@ -73,22 +78,27 @@ impl Reports {
         }
     }
 
-    /// What became of a record. With a spill, nothing that follows an undelivered record of a lane counts before that
-    /// is there: it goes there too, delivered or not.
-    fn report(&self, message: Box<Message>, delivered: bool) {
-        self.settle(&message);
+    /// What became of a record. With a spill, or when its producer is `broken`, nothing that follows an undelivered record
+    /// of a lane counts before that is there: it goes there too, delivered or not.
+    fn report(&self, message: Box<Message>, delivered: bool, broken: bool) {
         self.delivered.fetch_add(usize::from(delivered), Ordering::Relaxed);
         let lane = &message.lane;
-        let waker = match &self.kept {
-            _ if delivered && !lane.is_kept() => lane.durable().raise(message.number),
-            Some(kept) if !lane.drains() => {
-                lane.keep(true);
-                return kept.lock().push(*message);
+        let waker = if delivered && !lane.is_kept() {
+            self.settle(&message);
+            lane.durable().raise(message.number)
+        } else if !lane.drains() && (self.spills || broken || lane.is_kept()) {
+            lane.keep(true);
+            // Under the lock: who sees that it is settled sees that it is kept.
+            let mut kept = self.kept.lock();
+            // For another producer it is on its way as before.
+            if self.spills {
+                self.settle(&message);
             }
-            _ => {
-                self.lost.fetch_add(usize::from(!lane.drains()), Ordering::Relaxed);
-                lane.durable().lose()
-            }
+            return kept.push(*message);
+        } else {
+            self.settle(&message);
+            self.lost.fetch_add(usize::from(!lane.drains()), Ordering::Relaxed);
+            lane.durable().lose()
         };
         if let Some(waker) = waker {
             self.wakers.lock().push(waker);
@@ -105,13 +115,13 @@ impl Reports {
         is_due
     }
 
-    /// Whether there are records for the spill.
+    /// Whether there are records for the spill, or for another producer.
     pub(super) fn has_kept(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| !kept.lock().is_empty())
+        !self.kept.lock().is_empty()
     }
 
     pub(super) fn take_kept(&self) -> Vec<Message> {
-        self.kept.as_ref().map(|kept| std::mem::take(&mut *kept.lock())).unwrap_or_default()
+        std::mem::take(&mut *self.kept.lock())
     }
 }
 
@@ -120,6 +130,8 @@ pub(super) struct Producer {
     client: *mut sys::rd_kafka_t,
     topic: *mut sys::rd_kafka_topic_t,
     reports: Arc<Reports>,
+    /// It was told that this one is broken.
+    told: AtomicBool,
 }
 
 // SAFETY: librdkafka's handles may be used from any thread at once (rdkafka.h, "Thread safety");
@@ -162,7 +174,7 @@ impl Producer {
                 sys::rd_kafka_destroy(client);
                 return Err("the topic's handle could not be made".into());
             }
-            let producer = Producer { client, topic, reports };
+            let producer = Producer { client, topic, reports, told: AtomicBool::new(false) };
             // Where there is none yet, one follows.
             if let Some(Ok(token)) = tokens.map(Tokens::now) {
                 producer.show(&token);
@@ -180,7 +192,7 @@ impl Producer {
     }
 
     /// Hands a record over, whose bytes the caller has counted as waiting. Gives it back when the
-    /// queue is full.
+    /// queue is full, and when this producer is broken and another will take it.
     pub(super) fn send(&self, message: Message) -> Result<(), SendError> {
         let (data, length) = (message.record.as_ptr(), message.record.len());
         let (key, partition) = (message.lane.key(), message.lane.partition());
@@ -209,13 +221,34 @@ impl Producer {
         // SAFETY: reads a thread-local of librdkafka.
         match unsafe { sys::rd_kafka_last_error() } {
             sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
-                Err(SendError::Full(*parked))
+                Err(SendError::Later(*parked))
+            }
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FATAL if !self.reports.spills => {
+                Err(SendError::Later(*parked))
             }
             error => {
-                self.reports.report(parked, false);
+                self.reports.report(parked, false, is_broken(self.client));
                 Err(SendError::Refused(format!("{error:?}")))
             }
         }
+    }
+
+    /// Whether it has met what it can't go on from: then it takes no record ever again. Logged and counted once.
+    pub(super) fn is_broken(&self) -> bool {
+        let mut reason = [0; 512];
+        // SAFETY: `client` is live; librdkafka writes a C string into the buffer when there is such an error.
+        let code =
+            unsafe { sys::rd_kafka_fatal_error(self.client, reason.as_mut_ptr(), reason.len()) };
+        if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return false;
+        }
+        if !self.told.swap(true, Ordering::Relaxed) {
+            self.reports.broken.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: as above: there is one.
+            let reason = unsafe { CStr::from_ptr(reason.as_ptr()) }.to_string_lossy();
+            tracing::error!(%reason, ?code, "Kafka and its producer disagree for good: another producer is made");
+        }
+        true
     }
 
     /// Serves delivery reports for at most `patience`, then wakes who waited for them.
@@ -318,9 +351,17 @@ pub(crate) struct Message {
 /// Why a record was not handed over.
 #[derive(Debug)]
 pub(super) enum SendError {
-    Full(Message),
+    /// There is no room now, or this producer is broken and another follows.
+    Later(Message),
     /// It was reported as not delivered.
     Refused(String),
+}
+
+/// Whether a client has met what it can't go on from. The client is live.
+fn is_broken(client: *mut sys::rd_kafka_t) -> bool {
+    // SAFETY: the client is live, as callers see to; without a buffer only the code is given.
+    let code = unsafe { sys::rd_kafka_fatal_error(client, ptr::null_mut(), 0) };
+    code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
 }
 
 /// librdkafka's own log lines.
@@ -349,7 +390,7 @@ unsafe extern "C" fn log(
 /// # Safety
 /// Called by librdkafka from within poll or flush, with the message and the opaque of the client.
 unsafe extern "C" fn delivered(
-    _client: *mut sys::rd_kafka_t,
+    client: *mut sys::rd_kafka_t,
     message: *const sys::rd_kafka_message_t,
     opaque: *mut c_void,
 ) {
@@ -363,5 +404,6 @@ unsafe extern "C" fn delivered(
     if message.payload.cast_const().cast() != parked.record.as_ptr() {
         reports.moved.fetch_add(1, Ordering::Relaxed);
     }
-    reports.report(parked, message.err == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR);
+    let delivered = message.err == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+    reports.report(parked, delivered, !delivered && is_broken(client));
 }
