@@ -158,6 +158,10 @@ impl CaptureProxy {
         let admin_listener =
             settings.admin.map(|address| bind(address, &mut inherited)).transpose()?;
         if settings.has_one_writer() {
+            // Once the older process ends, there is none to go on.
+            if inherited.takes_over() {
+                check_journal(&settings).await?;
+            }
             inherited.predecessor_ends().await.map_err(RunError::Upgrade)?;
         }
         let journal = open_journal(&settings).await?;
@@ -371,6 +375,15 @@ fn fitting(read_size: usize, largest_record: usize) -> usize {
         );
     }
     read_size.min(most)
+}
+
+/// Whether the journal could be opened if it weren't the older process's.
+async fn check_journal(settings: &Settings) -> Result<(), RunError> {
+    let Some(url) = settings.journal.clone() else { return Ok(()) };
+    let append = settings.append.clone();
+    let checking = tokio::task::spawn_blocking(move || Appender::check(&url, &append));
+    let checked = checking.await.map_err(|error| RunError::Thread(io::Error::other(error)))?;
+    Ok(checked?)
 }
 
 async fn open_journal(settings: &Settings) -> Result<Option<Appender>, RunError> {

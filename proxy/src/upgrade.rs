@@ -5,7 +5,8 @@
 //!
 //! - [`SERVES`]: it accepts connections. That is so where both may write to the journal at a time. The old one stops
 //!   accepting and drains.
-//! - [`WAITS`]: it has read its settings and waits for the old one's end, since a file journal and a spill have one writer.
+//! - [`WAITS`]: it has read its settings, could have opened the journal as far as that can be told, and waits for the old
+//!   one's end, since a file journal and a spill have one writer.
 //!   The old one stops accepting and drains; what connects meanwhile waits in the sockets' queue.
 //!
 //! When it says neither in time, or ends, it is killed, and the old process serves on.
@@ -157,6 +158,11 @@ impl Inherited {
             })
         });
         at.map(|at| self.sockets.remove(at))
+    }
+
+    /// Whether there is an older process.
+    pub(crate) fn takes_over(&self) -> bool {
+        self.predecessor.is_some()
     }
 
     /// Waits for the end of the older process, whose journal is taken over.

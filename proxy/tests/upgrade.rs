@@ -56,18 +56,19 @@ async fn a_request_that_takes_long_ends_on_the_old_process_while_the_new_one_ser
     assert_eq!(service.first.wait().unwrap().code(), Some(0));
 }
 
-/// A file that isn't the program any more, and settings that are wrong by now.
+/// A file that isn't the program any more, settings that are wrong by now, and a journal that can't be written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_new_process_cannot_serve_the_old_one_goes_on() {
     let folder = tempfile::TempDir::new().unwrap();
     let config = folder.path().join("proxy.yaml");
-    std::fs::write(&config, "durability: journal\n").unwrap();
+    let journal = format!("file://{}", folder.path().join("j").display());
+    let right = format!("journal: {journal}\n");
+    std::fs::write(&config, &right).unwrap();
     let program = folder.path().join("capture-proxy");
     std::fs::copy(PROGRAM, &program).unwrap();
     let source = ScriptedSource::answering(OK).await.unwrap();
-    let journal = format!("file://{}", folder.path().join("j").display());
     let path = config.display().to_string();
-    let mut service = Service::start(&program, &source.url(), &journal, &["--config", &path]);
+    let mut service = Service::start(&program, &source.url(), "", &["--config", &path]);
     let served = async |address: SocketAddr| {
         let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let client = tokio::spawn(write(address, Arc::clone(&stop), Arc::clone(&written)));
@@ -77,12 +78,17 @@ async fn when_the_new_process_cannot_serve_the_old_one_goes_on() {
         stop.store(true, Ordering::Relaxed);
         client.await.unwrap();
     };
-    std::fs::write(&config, "durability: maybe\n").unwrap();
+    std::fs::write(&config, format!("{right}durability: maybe\n")).unwrap();
     service.signal("-QUIT");
     let line = tokio::task::block_in_place(|| service.hears("the upgrade has failed"));
     assert!(line.contains("ended before it served"), "{line}");
     served(service.address).await;
-    std::fs::write(&config, "durability: journal\n").unwrap();
+    std::fs::write(&config, format!("journal: file://{path}/j\n")).unwrap();
+    service.signal("-QUIT");
+    let line = tokio::task::block_in_place(|| service.hears("the upgrade has failed"));
+    assert!(line.contains("ended before it served"), "{line}");
+    served(service.address).await;
+    std::fs::write(&config, &right).unwrap();
     std::fs::remove_file(&program).unwrap();
     service.signal("-QUIT");
     let line = tokio::task::block_in_place(|| service.hears("the upgrade has failed"));

@@ -166,6 +166,8 @@ enum Kind {
     Spilling(Arc<SpillingAppender>),
 }
 
+const ONLY_READ: &str = "an export is only read; write to file:// or kafka://, and export that";
+
 impl Appender {
     /// Opens the journal for appending. A file journal is recovered first: what is torn at its end
     /// is cut off. Blocks while it talks to the disk or the broker: call it before serving.
@@ -180,11 +182,7 @@ impl Appender {
                 let appender = FileAppender::open(folder, settings, Named::ByKey);
                 Kind::File(appender.map_err(|error| failed(error.to_string()))?)
             }
-            JournalUrl::Export(_) => {
-                let reason =
-                    "an export is only read; write to file:// or kafka://, and export that";
-                return Err(failed(reason.into()));
-            }
+            JournalUrl::Export(_) => return Err(failed(ONLY_READ.into())),
             JournalUrl::Kafka { brokers, topic } => match &settings.spill {
                 None => {
                     let appender = KafkaAppender::open(brokers, topic, settings);
@@ -196,6 +194,25 @@ impl Appender {
                 }
             },
         }))
+    }
+
+    /// Whether [`Appender::open`] can be expected to succeed once who writes to the journal now has ended: what can be found
+    /// out without owning it. A folder or topic that is not there is made. Blocks while it talks to the disk or the broker.
+    ///
+    /// # Errors
+    /// [`AppendError::Failed`] with what would fail.
+    pub fn check(url: &JournalUrl, settings: &AppendSettings) -> Result<(), AppendError> {
+        let checked = match (url, &settings.spill) {
+            (JournalUrl::File(folder), _) => file::check(folder).map_err(|error| error.to_string()),
+            (JournalUrl::Export(_), _) => Err(ONLY_READ.to_owned()),
+            (JournalUrl::Kafka { brokers, topic }, None) => {
+                KafkaAppender::check(brokers, topic, settings, None)
+            }
+            (JournalUrl::Kafka { brokers, topic }, Some(spill)) => {
+                SpillingAppender::check(brokers, topic, settings, spill)
+            }
+        };
+        checked.map_err(|reason| AppendError::Failed { url: url.to_string(), reason })
     }
 
     /// How many partitions there are, numbered from 0.

@@ -19,6 +19,7 @@
 //! - A reader that meets a bad frame looks for the next good header and goes on there.
 
 mod append;
+mod check;
 mod format;
 mod log;
 mod reader;
@@ -28,6 +29,7 @@ mod segment;
 mod tests;
 
 pub(crate) use append::{FileAppender, Named};
+pub(crate) use check::check;
 pub(crate) use reader::FileReader;
 
 /// Whatever its name.

@@ -36,7 +36,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::file::{FileAppender, FileReader, Named};
+use crate::file::{self, FileAppender, FileReader, Named};
 use crate::kafka::KafkaAppender;
 use crate::{AppendError, AppendSettings, Lane, StartFrom, Urgency};
 
@@ -115,6 +115,16 @@ struct Counts {
     refused: AtomicU64,
 }
 
+/// Reads on where the spill is drained, and whether nothing is left there.
+fn undrained(spill: &SpillSettings) -> Result<(FileReader, bool), String> {
+    let reader = FileReader::open(&spill.folder, GROUP, StartFrom::Group);
+    let mut reader = reader.map_err(|error| error.reason)?;
+    let position = reader.position();
+    let is_empty = reader.try_next().map_err(|error| error.reason)?.is_none();
+    reader.go_back(position);
+    Ok((reader, is_empty))
+}
+
 impl SpillingAppender {
     /// Opens the spill, and the topic; that may be out of reach when a proxy has found it before.
     pub(crate) fn open(
@@ -127,11 +137,7 @@ impl SpillingAppender {
             AppendSettings { limit_bytes: spill.limit_bytes, retention: None, ..settings.clone() };
         let writer = FileAppender::open(&spill.folder, &segments, Named::ByPartitionAndKey);
         let writer = writer.map_err(at)?;
-        let reader = FileReader::open(&spill.folder, GROUP, StartFrom::Group);
-        let mut reader = reader.map_err(|error| error.reason)?;
-        let position = reader.position();
-        let is_empty = reader.try_next().map_err(|error| error.reason)?.is_none();
-        reader.go_back(position);
+        let (reader, is_empty) = undrained(spill)?;
         let known = topic::read(&spill.folder, topic, is_empty)?;
         let (kafka, away) = KafkaAppender::open_known(brokers, topic, settings, known)?;
         if let Some(error) = &away {
@@ -158,6 +164,20 @@ impl SpillingAppender {
         });
         let tender = Mutex::new(Some(tender.map_err(at)?));
         Ok(Arc::new(SpillingAppender { shared, tender }))
+    }
+
+    /// Whether [`SpillingAppender::open`] can be expected to succeed once who writes to the spill now has ended.
+    pub(crate) fn check(
+        brokers: &str,
+        topic: &str,
+        settings: &AppendSettings,
+        spill: &SpillSettings,
+    ) -> Result<(), String> {
+        file::check(&spill.folder)
+            .map_err(|error| format!("spill {}: {error}", spill.folder.display()))?;
+        let (_, is_empty) = undrained(spill)?;
+        let known = topic::read(&spill.folder, topic, is_empty)?;
+        KafkaAppender::check(brokers, topic, settings, known)
     }
 
     pub(crate) fn append(

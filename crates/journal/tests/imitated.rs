@@ -97,3 +97,40 @@ async fn a_spill_is_drained_for_no_longer_than_closing_may_take() {
     let found = last_numbers(&url).await;
     assert_eq!(found, ids.into_iter().map(|id| (id, LAST)).collect());
 }
+
+/// As a new process asks while the old one still has the spill.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_a_spill_over_finds_out_before_whether_it_can() {
+    let (kafka, url) = cluster("first");
+    let folder = TempDir::new().unwrap();
+    let settings = with_spill(folder.path());
+    std::fs::write(folder.path().join("topic"), "first 3 1000000").unwrap();
+    kafka.broker_down(1).unwrap();
+    let appender = open(&url, &settings).await;
+    let check = async |url: &JournalUrl, settings: &AppendSettings| {
+        let (url, settings) = (url.clone(), settings.clone());
+        let checked = tokio::task::spawn_blocking(move || Appender::check(&url, &settings)).await;
+        checked.unwrap().map_err(|error| error.to_string())
+    };
+    let lane = appender.lane("c");
+    append(&appender, &lane, "c", 1).await;
+    reached(&lane, 1).await;
+    assert_eq!(check(&url, &settings).await, Ok(()));
+
+    let other = url.to_string().replace("first", "second").parse().unwrap();
+    let error = check(&other, &settings).await.unwrap_err();
+    assert!(error.contains("holds records of topic first, not of second"), "{error}");
+    let mut wrong = settings.clone();
+    wrong.kafka_properties = KafkaProperties::parse(["no.such.property=1"]).unwrap();
+    let error = check(&url, &wrong).await.unwrap_err();
+    assert!(error.contains("no.such.property"), "{error}");
+    let mut away = settings.clone();
+    away.spill.as_mut().unwrap().folder = folder.path().join("topic/spill");
+    let error = check(&url, &away).await.unwrap_err();
+    assert!(error.contains("topic/spill"), "{error}");
+
+    // None of it was in the way of who has it.
+    append(&appender, &lane, "c", 2).await;
+    reached(&lane, 2).await;
+    assert_eq!(close(appender, Duration::ZERO).await, 0);
+}

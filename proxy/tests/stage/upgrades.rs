@@ -28,10 +28,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// In front of `source`, with `more` arguments than it needs.
+    /// In front of `source`, with `more` arguments than it needs; without a journal where these say which.
     pub fn start(program: &Path, source: &str, journal: &str, more: &[&str]) -> Service {
         let mut command = Command::new(program);
-        command.args(["--listen", "127.0.0.1:0", "--source", source, "--journal", journal]);
+        command.args(["--listen", "127.0.0.1:0", "--source", source]);
+        if !journal.is_empty() {
+            command.args(["--journal", journal]);
+        }
         let mut first = command.args(more).stderr(Stdio::piped()).spawn().unwrap();
         let (say, log) = channel();
         let stderr = BufReader::new(first.stderr.take().unwrap());

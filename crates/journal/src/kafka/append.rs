@@ -151,6 +151,33 @@ impl Core {
     }
 }
 
+/// A topic, and how it is reached.
+struct Found {
+    access: Access,
+    /// How many partitions it has, and what it takes.
+    takes: (i32, Limits),
+    /// Why the brokers couldn't be asked, if they couldn't.
+    away: Option<String>,
+}
+
+fn find(
+    (brokers, topic): (&str, &str),
+    settings: &AppendSettings,
+    known: Option<Remembered>,
+) -> Result<Found, String> {
+    let access = Access::new(brokers, &settings.kafka_properties)?;
+    let patience = known.map_or(PATIENCE, |_| SHORT_PATIENCE);
+    let ensured = topic::ensure(&access, topic, settings.partitions, patience);
+    let (takes, away) = match (ensured, known) {
+        (Ok(there), _) => ((there.partitions, topic::limits(&access, topic, there)?), None),
+        (Err(error), Some(Remembered { partitions, batch })) => {
+            ((partitions, Limits::unasked(&access, batch)), Some(error))
+        }
+        (Err(error), None) => return Err(error),
+    };
+    Ok(Found { access, takes, away })
+}
+
 impl KafkaAppender {
     pub(crate) fn open(
         brokers: &str,
@@ -168,18 +195,22 @@ impl KafkaAppender {
         settings: &AppendSettings,
         known: Option<Remembered>,
     ) -> Result<(Arc<KafkaAppender>, Option<String>), String> {
-        let access = Access::new(brokers, &settings.kafka_properties)?;
-        let patience = known.map_or(PATIENCE, |_| SHORT_PATIENCE);
-        let ensured = topic::ensure(&access, topic, settings.partitions, patience);
-        let (partitions, limits, away) = match (ensured, known) {
-            (Ok(there), _) => (there.partitions, topic::limits(&access, topic, there)?, None),
-            (Err(error), Some(Remembered { partitions, batch })) => {
-                (partitions, Limits::unasked(&access, batch), Some(error))
-            }
-            (Err(error), None) => return Err(error),
-        };
-        let appender = Self::begin((brokers, topic), access, settings, (partitions, limits))?;
+        let Found { access, takes, away } = find((brokers, topic), settings, known)?;
+        let appender = Self::begin((brokers, topic), access, settings, takes)?;
         Ok((appender, away))
+    }
+
+    /// Whether [`KafkaAppender::open_known`] would succeed now. A topic that is not there is made.
+    pub(crate) fn check(
+        brokers: &str,
+        topic: &str,
+        settings: &AppendSettings,
+        known: Option<Remembered>,
+    ) -> Result<(), String> {
+        let Found { access, takes: (partitions, limits), .. } =
+            find((brokers, topic), settings, known)?;
+        let reports = Arc::new(Reports::new(partitions, settings.spill.is_some()));
+        Recipe::new(&access, topic, settings, limits).make(&reports).map(drop)
     }
 
     /// Begins to write to a topic that has so many partitions and takes so much.
