@@ -12,7 +12,7 @@ mod disorder;
 mod numbering;
 mod program;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use codec::record::{Nanos, Switched};
@@ -76,11 +76,21 @@ pub struct Auditor {
     numbering: Numbering,
     /// When which proxy's capture was switched off, and until when: 0 as long as that isn't known.
     switched: BTreeMap<(String, Nanos), Nanos>,
-    /// The proxy of each connection that has no end yet.
-    nodes: HashMap<String, String>,
+    /// Of each connection that has no end yet.
+    open: HashMap<String, Open>,
     first: Option<Nanos>,
     last: Nanos,
-    /// The journal's beginning is no longer there.
+    /// Partitions that something was read of, and of them those whose beginning is no longer there.
+    begun: BTreeSet<i32>,
+    cut: BTreeSet<i32>,
+}
+
+/// What is known of a connection.
+#[derive(Debug, Default)]
+struct Open {
+    /// Its proxy.
+    node: String,
+    /// Its partition's beginning is no longer there, so that its own may have been.
     cut: bool,
 }
 
@@ -91,21 +101,29 @@ fn list(into: &mut Vec<String>, what: impl FnOnce() -> String) {
 }
 
 impl Audit {
-    /// Takes what the numbering tells of a record that was read at this place, if it is one.
-    fn take(&mut self, nodes: &mut HashMap<String, String>, place: Option<(i32, u64)>, next: Next) {
+    /// Takes what the numbering tells of a record that was read at this place, if it is one, of a partition that is `cut`.
+    fn take(
+        &mut self,
+        open: &mut HashMap<String, Open>,
+        (place, cut): (Option<(i32, u64)>, bool),
+        next: Next,
+    ) {
         match next {
             Next::Begins { connection, node } => {
                 self.connections += 1;
                 self.proxies.entry(node.clone()).or_default().connections += 1;
-                nodes.insert(connection, node);
+                open.insert(connection, Open { node, cut });
             }
             Next::Record(record) => {
                 self.records += 1;
                 if record.last {
-                    nodes.remove(&record.connection);
+                    open.remove(&record.connection);
                 }
                 self.proxies.entry(record.node).or_default().records += 1;
             }
+            // Deleted with what was before it.
+            Next::Gap { connection, first: 1, .. }
+                if open.get(&connection).is_some_and(|of| of.cut) => {}
             Next::Gap { connection, node, first, last } => {
                 self.missing += last - first + 1;
                 self.proxies.entry(node).or_default().gaps += last - first + 1;
@@ -166,10 +184,9 @@ impl Auditor {
     /// Takes the next entry of the journal, of whatever partition.
     pub fn take(&mut self, entry: &Entry) {
         let audit = &mut self.audit;
-        self.cut |= entry.offset > 0
-            && audit.records + audit.heartbeats == 0
-            && entry.partition == 0
-            && !is_first(entry);
+        if self.begun.insert(entry.partition) && is_cut(entry) {
+            self.cut.insert(entry.partition);
+        }
         audit.bytes += entry.value.len() as u64;
         let record = match &entry.record {
             Ok(record) => record,
@@ -198,24 +215,26 @@ impl Auditor {
             (known, first) => known.or(first),
         };
         self.last = self.last.max(last);
-        let (nodes, place) = (&mut self.nodes, Some((entry.partition, entry.offset)));
-        self.numbering.take(record.clone(), |next| audit.take(nodes, place, next));
+        let place = (Some((entry.partition, entry.offset)), self.cut.contains(&entry.partition));
+        let open = &mut self.open;
+        self.numbering.take(record.clone(), |next| audit.take(open, place, next));
     }
 
     /// What there is to say at the journal's end.
     pub fn finish(self) -> Audit {
-        let Self { mut audit, numbering, switched, mut nodes, first, last, cut } = self;
-        let open = numbering.finish(|next| audit.take(&mut nodes, None, next));
+        let Self { mut audit, numbering, switched, mut open, first, last, cut, .. } = self;
+        let left = numbering.finish(|next| audit.take(&mut open, (None, false), next));
         let mut unended: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for connection in open {
-            let node = nodes.remove(&connection).unwrap_or_default();
+        for connection in left {
+            let node = open.remove(&connection).unwrap_or_default().node;
             unended.entry(node).or_default().push(connection);
         }
         let proxies: Vec<String> = audit.proxies.keys().cloned().collect();
         for node in proxies {
             let open = unended.remove(&node).unwrap_or_default();
             let lost = audit.findings.len();
-            if !cut {
+            // What was deleted was told of too.
+            if cut.is_empty() {
                 audit.compare_with_told(&node, &open);
             }
             if audit.proxies.get(&node).is_some_and(|proxy| proxy.clock + SILENCE > last) {
@@ -229,6 +248,15 @@ impl Auditor {
                     });
                 }
             }
+        }
+        if !cut.is_empty() {
+            let cut: Vec<String> = cut.iter().map(i32::to_string).collect();
+            let cut = cut.join(", ");
+            list(&mut audit.notes, || {
+                format!(
+                    "the oldest records are deleted in partitions {cut}: what may have been there is not missed"
+                )
+            });
         }
         for ((node, off), on) in switched {
             let from = readable(off).unwrap_or_default();
@@ -245,11 +273,13 @@ impl Auditor {
     }
 }
 
-/// Whether an entry at an offset above 0 may still be the journal's first: file journals count their headers.
-fn is_first(entry: &Entry) -> bool {
-    entry.record.as_ref().is_ok_and(|record| {
+/// Whether something was before the first entry of a partition that is no longer there.
+fn is_cut(entry: &Entry) -> bool {
+    // A file journal passes over places whose records were lost with the power, before anyone was told of them.
+    let is_first = entry.record.as_ref().is_ok_and(|record| {
         record.number == 1 || record.heartbeat.as_ref().is_some_and(|beat| beat.records == 0)
-    })
+    });
+    !entry.is_at_beginning() && (entry.is_counted() || !is_first)
 }
 
 impl fmt::Display for Audit {
@@ -287,9 +317,13 @@ mod tests {
     use super::*;
 
     fn entry(offset: u64, bytes: &[u8]) -> Entry {
+        entry_in(0, offset, bytes)
+    }
+
+    fn entry_in(partition: i32, offset: u64, bytes: &[u8]) -> Entry {
         let value = Bytes::copy_from_slice(bytes);
         let record = Ok(record::decode(&value).unwrap());
-        Entry { partition: 0, offset, next: offset + 1, key: Bytes::new(), value, record }
+        Entry { partition, offset, next: offset + 1, key: Bytes::new(), value, record }
     }
 
     fn audit(numbers: &[u64], told: u64) -> Audit {
@@ -319,5 +353,34 @@ mod tests {
         let short = audit(&[1, 2], 3);
         assert_eq!(short.findings, ["connection c lacks its last record"]);
         assert!(!short.whole);
+    }
+
+    #[test]
+    fn what_is_deleted_by_age_is_not_missed_in_whatever_partition_it_was() {
+        // Partition 0 is whole and read first; the beginning of partition 1 is deleted, in the midst of a connection.
+        let beat =
+            |records| Heartbeat { clock: 9, records, connections: 3, ..Heartbeat::default() };
+        let read = |gap: bool| {
+            let mut auditor = Auditor::default();
+            let take = |auditor: &mut Auditor, partition, offset, name, number| {
+                let connect = record::connect(&Envelope::new(name, "n"), 5, number);
+                auditor.take(&entry_in(partition, offset, &connect));
+            };
+            take(&mut auditor, 0, 0, "a", 1);
+            take(&mut auditor, 0, 1, "a", 2);
+            take(&mut auditor, 1, 40, "b", 1);
+            take(&mut auditor, 1, 41, "c", 7);
+            take(&mut auditor, 1, 42, "c", if gap { 9 } else { 8 });
+            auditor.take(&entry_in(0, 2, &record::heartbeat("n", &beat(30))));
+            auditor.take(&entry_in(1, 43, &record::heartbeat("n", &beat(30))));
+            auditor.finish()
+        };
+        let whole = read(false);
+        assert!(whole.whole && whole.findings.is_empty(), "{whole}");
+        assert_eq!((whole.missing, whole.connections, whole.records), (0, 3, 5));
+        assert!(whole.notes[0].contains("deleted in partitions 1:"), "{whole}");
+        let gap = read(true);
+        assert_eq!(gap.findings, ["connection c lacks its record 8"]);
+        assert_eq!(gap.missing, 1);
     }
 }

@@ -32,5 +32,7 @@ pub(crate) use append::{FileAppender, Named};
 pub(crate) use check::check;
 pub(crate) use reader::FileReader;
 
+/// Where the first record of a journal begins.
+pub(crate) const FIRST_RECORD: u64 = format::SEGMENT_HEADER as u64;
 /// Whatever its name.
 pub(crate) const LARGEST_RECORD: usize = format::MAX_BODY - u16::MAX as usize;

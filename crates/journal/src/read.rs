@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::JournalUrl;
 use crate::export::ExportReader;
-use crate::file::FileReader;
+use crate::file::{self, FileReader};
 use crate::kafka::KafkaReader;
 
 /// One record, or the place where there should have been one.
@@ -23,6 +23,16 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether nothing was ever before it in its partition. File journals count the header of their first segment.
+    pub fn is_at_beginning(&self) -> bool {
+        self.offset == 0 || (self.offset == file::FIRST_RECORD && !self.is_counted())
+    }
+
+    /// Whether offsets are numbers of records, as everywhere but in file journals, where they are places of bytes.
+    pub fn is_counted(&self) -> bool {
+        self.next == self.offset + 1
+    }
+
     /// Whether records of its connection may be in any partition, and so come in any order: its key says so.
     pub fn is_scattered(&self) -> bool {
         let of = |record: &Record| {
