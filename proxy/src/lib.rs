@@ -18,6 +18,7 @@ mod command;
 mod connection;
 mod flags;
 mod heartbeat;
+mod keep_alive;
 mod last_answer;
 mod left_out;
 mod metrics;

@@ -25,6 +25,7 @@ use crate::accept::make_ready;
 use crate::certificates::{Files, UNVERIFIED, follow};
 use crate::connection::Connection;
 use crate::heartbeat::{beat, last_beat};
+use crate::keep_alive::keep_alive;
 use crate::metrics::Metrics;
 use crate::recording::Recording;
 use crate::roster::Roster;
@@ -404,6 +405,7 @@ fn bind(
             Some(listener) => listener,
             None => new_socket(address)?,
         };
+        keep_alive(&listener)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };

@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::keep_alive::keep_alive;
 use crate::tls::{Reaching, SourceTls, reaching};
 use crate::watched::{FileError, Watched};
 
@@ -131,6 +132,7 @@ impl Sources {
     async fn try_address(&self, address: SocketAddr) -> io::Result<Source> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
+        keep_alive(&socket)?;
         let Some(Tls { files, name }) = &self.tls else { return Ok(Source::Plain(socket)) };
         let connector = TlsConnector::from(files.current().config.clone());
         // Boxed: a TLS handshake is 8 KB of state that every connection would else keep room for.
