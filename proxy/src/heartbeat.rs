@@ -1,12 +1,12 @@
 //! The proxy's heartbeat: each second, in every partition, what is not in the journal yet.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use buffer::Budget;
 use bytes::Bytes;
 use codec::record::{self, Heartbeat, Nanos, Switched};
-use journal::{AppendError, Appender, Lane, Urgency};
+use journal::{AppendError, Appender, Lane, Stall, Urgency};
 
 use crate::metrics::Metrics;
 use crate::roster::{Census, Roster};
@@ -28,6 +28,7 @@ pub(crate) async fn beat(
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut lost, mut broken) = (0, 0);
+    let mut stall = Stall::new(&journal.progress(), Instant::now());
     for number in 1.. {
         every.tick().await;
         let lost_by_now = journal.lost();
@@ -36,7 +37,11 @@ pub(crate) async fn beat(
         let broken_by_now = journal.broken_producers();
         metrics.broken_producers.inc_by(broken_by_now - broken);
         broken = broken_by_now;
+        let progress = journal.progress();
         metrics.waiting.set(journal.waiting_bytes() as i64);
+        let records: u64 = progress.iter().map(|(taken, done)| taken.saturating_sub(*done)).sum();
+        metrics.waiting_records.set(i64::try_from(records).unwrap_or(i64::MAX));
+        metrics.oldest_waiting.set(stall.age(&progress, Instant::now()).as_secs_f64());
         metrics.memory.show(&budget);
         if let Some(spill) = journal.spill() {
             metrics.spill.show(spill);
@@ -51,6 +56,15 @@ pub(crate) async fn beat(
                 Err(error) => tracing::warn!(%error, "a heartbeat was not journaled"),
             }
         }
+    }
+}
+
+/// Shows what memory is in use where no journal has a heartbeat, until dropped.
+pub(crate) async fn show_memory(metrics: Arc<Metrics>, budget: Arc<Budget>) {
+    let mut every = tokio::time::interval(EVERY);
+    loop {
+        every.tick().await;
+        metrics.memory.show(&budget);
     }
 }
 

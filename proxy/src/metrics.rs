@@ -10,7 +10,7 @@ use buffer::Budget;
 use codec::reads::Class;
 use journal::SpillState;
 use parking_lot::Mutex;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The proxy's metrics, all named `godwit_capture_proxy_…`.
 pub(crate) struct Metrics {
@@ -34,6 +34,9 @@ pub(crate) struct Metrics {
     pub left_out: LeftOut,
     pub source_failures: IntCounterVec,
     pub waiting: IntGauge,
+    pub waiting_records: IntGauge,
+    /// Seconds that the oldest of them has waited.
+    pub oldest_waiting: Gauge,
     /// Kafka's producers that could not go on; each was followed by another.
     pub broken_producers: IntCounter,
     pub memory: MemoryUse,
@@ -194,6 +197,13 @@ impl Metrics {
                 &["kind"],
             )?,
             waiting: gauge("journal_waiting_bytes", "bytes of records that wait for durability")?,
+            waiting_records: gauge("journal_waiting_records", "records that wait for durability")?,
+            oldest_waiting: {
+                let help = "how long the oldest record has waited for durability";
+                let gauge = Gauge::with_opts(name("journal_oldest_waiting_seconds", help))?;
+                registry.register(Box::new(gauge.clone()))?;
+                gauge
+            },
             broken_producers: counter(
                 "broken_producers_total",
                 "producers that Kafka's answers left unable to go on, each followed by another",

@@ -24,7 +24,7 @@ use crate::Settings;
 use crate::accept::make_ready;
 use crate::certificates::{Files, UNVERIFIED, follow};
 use crate::connection::Connection;
-use crate::heartbeat::{beat, last_beat};
+use crate::heartbeat::{beat, last_beat, show_memory};
 use crate::keep_alive::keep_alive;
 use crate::metrics::Metrics;
 use crate::recording::Recording;
@@ -88,6 +88,7 @@ pub struct CaptureProxy {
     admin_listener: Option<Admin>,
     /// What a new process takes over: the listener, and the admin's.
     sockets: Vec<TcpListener>,
+    /// Shows what is counted, and writes heartbeats where there is a journal.
     heartbeat: Option<tokio::task::JoinHandle<()>>,
     /// Ends the recording.
     recording: Option<tokio::task::JoinHandle<()>>,
@@ -194,10 +195,14 @@ impl CaptureProxy {
                 Some(served.map_err(|error| RunError::Listen { address, error })?)
             }
         };
-        let heartbeat = app.journal.clone().map(|journal| {
-            let (node, roster) = (app.node.clone(), app.roster.clone());
-            tokio::spawn(beat(journal, node, roster, app.metrics.clone(), app.budget.clone()))
-        });
+        let (shown, budget) = (app.metrics.clone(), app.budget.clone());
+        let heartbeat = match app.journal.clone() {
+            None => tokio::spawn(show_memory(shown, budget)),
+            Some(journal) => {
+                let (node, roster) = (app.node.clone(), app.roster.clone());
+                tokio::spawn(beat(journal, node, roster, shown, budget))
+            }
+        };
         let recording = app.settings.record_for.filter(|_| app.journal.is_some()).map(|time| {
             let app = app.clone();
             tokio::spawn(async move {
@@ -241,7 +246,7 @@ impl CaptureProxy {
             threads,
             admin_listener: admin,
             sockets,
-            heartbeat,
+            heartbeat: Some(heartbeat),
             recording,
             upkeep,
             systemd,

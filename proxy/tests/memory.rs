@@ -173,3 +173,19 @@ async fn connections_are_counted_with_what_their_tls_holds() {
     wait_until("memory is not given back", async || metric(&stage, "memory_bytes").await == 0)
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bound_is_shown_without_a_journal_too() {
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| {
+        bounded(flags);
+        flags.journal = Some("none".into());
+    })
+    .await;
+    // An eighth of it is the allocator's.
+    wait_until("the limit", async || metric(&stage, "memory_limit_bytes").await == LIMIT / 8 * 7)
+        .await;
+    let _client = stage.client().await;
+    wait_until("an open connection", async || metric(&stage, "memory_bytes").await > 0).await;
+    stage.end_at_once().await;
+}

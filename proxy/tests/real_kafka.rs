@@ -4,7 +4,7 @@
 mod stage;
 
 use capture_proxy::{CaptureProxy, Flags, Settings};
-use stage::{Captured, PATIENCE, read_exact};
+use stage::{Captured, PATIENCE, Stage, read_exact};
 use telemetry::Shutdown;
 use testbed::{ScriptedSource, Testbed};
 use tokio::io::AsyncWriteExt;
@@ -90,4 +90,42 @@ async fn a_body_is_handed_to_kafka_where_it_was_read_to() {
         let none = format!("copied_records_total{{reason=\"{reason}\"}} 0");
         assert!(metrics.contains(&none), "{metrics}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_has_not_acknowledged_is_shown_with_its_age() {
+    let kafka = Testbed::kafka().await.unwrap();
+    let source = ScriptedSource::answering(OK).await.unwrap();
+    let stage = Stage::with(source, |flags| flags.journal = Some(kafka.journal("waiting"))).await;
+    let mut client = stage.client().await;
+    client.write_all(PUT).await.unwrap();
+    assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    kafka.pause();
+    client.write_all(PUT).await.unwrap();
+    let shown = async |name: &str| -> f64 {
+        let metrics = stage.metrics().await;
+        let name = format!("godwit_capture_proxy_{name} ");
+        let line = metrics.lines().find(|line| line.starts_with(&name)).unwrap();
+        line[name.len()..].parse().unwrap()
+    };
+    let until = async |holds: &dyn Fn(f64, f64) -> bool| {
+        let waiting = async {
+            loop {
+                let age = shown("journal_oldest_waiting_seconds").await;
+                let records = shown("journal_waiting_records").await;
+                if holds(age, records) {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    };
+    // The write, and a heartbeat each second.
+    until(&|age, records| age > 2.0 && age < 60.0 && records >= 3.0).await;
+    kafka.resume();
+    assert_eq!(read_exact(&mut client, OK.len()).await, OK);
+    until(&|age, records| age == 0.0 && records == 0.0).await;
+    drop(client);
+    stage.finish().await.assert_complete();
 }

@@ -292,6 +292,16 @@ impl Appender {
         }
     }
 
+    /// How many records were taken so far, and how many of them are done with, whatever came of them: by partition of the
+    /// topic, by file. Of each, records are done with in the order in which they were taken.
+    pub fn progress(&self) -> Vec<(u64, u64)> {
+        match &self.0 {
+            Kind::File(file) => vec![file.progress()],
+            Kind::Kafka(kafka) => kafka.progress(),
+            Kind::Spilling(spilling) => spilling.progress(),
+        }
+    }
+
     /// Delivery reports whose record lay at another address than the one handed over: 0 unless
     /// something copied it. File journals hand over nothing.
     pub fn moved(&self) -> usize {

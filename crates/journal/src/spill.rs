@@ -23,7 +23,6 @@
 //! ```
 
 mod drain;
-mod stall;
 mod topic;
 
 use std::path::PathBuf;
@@ -243,6 +242,13 @@ impl SpillingAppender {
 
     pub(crate) fn moved(&self) -> usize {
         self.shared.kafka.moved()
+    }
+
+    /// Of the topic, and behind it of the spill.
+    pub(crate) fn progress(&self) -> Vec<(u64, u64)> {
+        let mut progress = self.shared.kafka.progress();
+        progress.push(self.shared.spill.progress());
+        progress
     }
 
     pub(crate) fn broken(&self) -> u64 {

@@ -60,7 +60,8 @@ impl Stage {
         };
         change(&mut flags);
         let settings = Settings::load(flags, []).unwrap();
-        let journal = settings.journal.clone().unwrap();
+        let nowhere = || JournalUrl::File(folder.path().join("j"));
+        let journal = settings.journal.clone().unwrap_or_else(nowhere);
         let proxy = CaptureProxy::start(settings).await.unwrap();
         let (address, admin) = (proxy.address, proxy.admin.unwrap());
         let shutdown = Shutdown::new();

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ struct Shared {
     came: Condvar,
     room: Notify,
     waiting: AtomicUsize,
+    /// Records that were taken, and of them those that are done with.
+    taken: AtomicU64,
+    settled: AtomicU64,
     /// Records that were taken and did not get to the disk.
     lost: AtomicUsize,
     most: usize,
@@ -87,6 +90,8 @@ impl FileAppender {
             came: Condvar::new(),
             room: Notify::new(),
             waiting: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             lost: AtomicUsize::new(0),
             most: settings.queue_bytes,
             limit: settings.limit_bytes,
@@ -161,6 +166,13 @@ impl FileAppender {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
+    /// Records that were taken, and of them those that are done with.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        // In this order: none is done with before it is taken.
+        let settled = self.shared.settled.load(Ordering::Acquire);
+        (self.shared.taken.load(Ordering::Relaxed), settled)
+    }
+
     pub(crate) async fn room(&self) {
         let freed = self.shared.room.notified();
         if self.waiting_bytes() < self.shared.most / 2 {
@@ -195,6 +207,7 @@ impl Queue {
 impl Shared {
     fn push(&self, mut queue: MutexGuard<'_, Queue>, pending: Pending, urgency: Urgency) {
         self.waiting.fetch_add(pending.body(), Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Relaxed);
         queue.size += pending.frame() as u64;
         let idle = queue.pending.is_empty();
         let hurry = urgency == Urgency::Held && !queue.held;
@@ -285,6 +298,7 @@ fn shrink(shared: &Shared, log: &Log) {
 fn settle(shared: &Shared, group: &mut Vec<Pending>, durable: bool) {
     let mut wakers = Vec::new();
     let mut bytes = 0;
+    let records = group.len() as u64;
     if !durable {
         shared.lost.fetch_add(group.len(), Ordering::Relaxed);
     }
@@ -296,6 +310,7 @@ fn settle(shared: &Shared, group: &mut Vec<Pending>, durable: bool) {
         });
     }
     shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
+    shared.settled.fetch_add(records, Ordering::Release);
     shared.room.notify_waiters();
     wakers.into_iter().for_each(std::task::Waker::wake);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codec::record::{self, Envelope};
@@ -243,4 +244,28 @@ async fn what_was_deleted_before_it_was_read_is_reported_with_its_range() {
     };
     assert_eq!(missing, expected(segments[1].base));
     assert!(reader.next().await.unwrap().record.is_ok());
+}
+
+#[tokio::test]
+async fn what_waits_is_known_and_for_how_long() {
+    let folder = TempDir::new().unwrap();
+    // Nobody waits for the first, so that it stays until another comes.
+    let settings = AppendSettings { linger: Duration::from_secs(600), ..AppendSettings::default() };
+    let appender = Appender::open(&url(folder.path()), &settings).unwrap();
+    let lane = appender.lane("c");
+    let mut stall = Stall::new(&appender.progress(), Instant::now());
+    appender.append(&lane, 1, Bytes::from_static(b"1"), Urgency::Follows).unwrap();
+    let seen = Instant::now();
+    assert_eq!(appender.progress(), [(1, 0)]);
+    assert_eq!(stall.age(&appender.progress(), seen), Duration::ZERO);
+    let later = seen + Duration::from_secs(9);
+    assert_eq!(stall.age(&appender.progress(), later), Duration::from_secs(9));
+    appender.append(&lane, 2, Bytes::from_static(b"2"), Urgency::Held).unwrap();
+    lane.durable().reached(2).await.unwrap();
+    // It is told a moment before it is counted.
+    while appender.progress() != [(2, 2)] {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stall.age(&appender.progress(), later), Duration::ZERO);
+    appender.close(Duration::ZERO);
 }

@@ -3,10 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::stall::Stall;
 use super::{Route, Shared, Why};
 use crate::file::FileReader;
-use crate::{Entry, Lane, ReadError, Urgency};
+use crate::{Entry, Lane, ReadError, Stall, Urgency};
 
 /// How often Kafka is looked at.
 const LOOK: Duration = Duration::from_millis(50);

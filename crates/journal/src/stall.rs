@@ -1,23 +1,24 @@
-//! How long the oldest record has waited for Kafka.
+//! How long the oldest record has waited.
 
 use std::time::{Duration, Instant};
 
-/// Looks at how far each partition is, again and again. Records of a partition are acknowledged in order: one that had
+/// Looks at how far each partition is ([`Appender::progress`](crate::Appender::progress)), again and again. Records of a partition are acknowledged in order: one that had
 /// been taken at a look is acknowledged when as many are.
 #[derive(Debug)]
-pub(super) struct Stall {
+pub struct Stall {
     /// By partition: how many had been taken when it was last seen to have caught up with that, and when.
     marks: Vec<(u64, Instant)>,
 }
 
 impl Stall {
-    pub(super) fn new(progress: &[(u64, u64)], now: Instant) -> Self {
+    /// Begins to look.
+    pub fn new(progress: &[(u64, u64)], now: Instant) -> Self {
         Self { marks: progress.iter().map(|(taken, _)| (*taken, now)).collect() }
     }
 
-    /// The age of the oldest record that isn't acknowledged: at least this. `progress`: by partition, how many records
-    /// were taken and how many of them are done with.
-    pub(super) fn age(&mut self, progress: &[(u64, u64)], now: Instant) -> Duration {
+    /// The age of the oldest record that isn't acknowledged: at least this, and less than the time between two looks more.
+    /// `progress`: by partition, how many records were taken and how many of them are done with.
+    pub fn age(&mut self, progress: &[(u64, u64)], now: Instant) -> Duration {
         let mut oldest = Duration::ZERO;
         for ((mark, since), (taken, settled)) in self.marks.iter_mut().zip(progress) {
             if settled >= mark {
