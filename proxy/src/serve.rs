@@ -63,8 +63,10 @@ async fn exchange(
         }
         ended
     };
+    // Of a request whose last fields don't come the source has all else: nobody knows what it does about it.
+    let is_untold = |refusal| matches!(refusal, Refusal::Head) && connection.is_midway();
     match &ended {
-        Some(Ended::Refused(refusal)) if connection.may_answer() => {
+        Some(Ended::Refused(refusal)) if connection.may_answer() && !is_untold(*refusal) => {
             let client = from_client.unsplit(to_client);
             refuse(connection.metrics, client, *refusal).await;
         }
