@@ -98,6 +98,7 @@ pub enum ControlKind {
     PutMapping,
     /// `POST /_aliases`: actions in the body, which may remove indices too.
     Aliases,
+    /// One alias; of path and body the body says which, where it does.
     PutAlias,
     DeleteAlias,
     /// Legacy, composable and component templates.
@@ -139,6 +140,8 @@ fn without_index(method: Method, first: &str, rest: &[&str]) -> Option<Endpoint>
         ("_snapshot", [_, _, "_restore"]) if method == Method::Post => Some(Endpoint::Restore),
         ("_aliases", []) if method == Method::Post => control(Aliases),
         ("_alias" | "_aliases", [_]) if writes => control(PutAlias),
+        // The body names alias and index.
+        ("_alias", []) if method == Method::Put => control(PutAlias),
         ("_settings", []) if method == Method::Put => control(PutSettings),
         ("_mapping" | "_mappings", [_]) if writes => control(PutMapping),
         ("_open", []) if method == Method::Post => control(OpenIndex),
@@ -210,6 +213,8 @@ fn of_index(method: Method, index: &str, rest: &[&str]) -> Option<Endpoint> {
             Method::Delete => control(DeleteAlias),
             _ => None,
         },
+        // The body names the alias.
+        ["_alias" | "_aliases"] if method == Method::Put => control(PutAlias),
         ["_rollover"] | ["_rollover", _] if method == Method::Post => control(Rollover),
         [first, ..] if first.starts_with('_') => read(method, rest).map(Endpoint::Read),
         _ => typed(method, index, rest),

@@ -154,7 +154,8 @@ pub(super) fn touched(
             Touched { scope: named.union(backing), deletes }
         }
         ControlKind::Aliases => aliases(exchange),
-        ControlKind::PutAlias | ControlKind::DeleteAlias => match target.segments.as_slice() {
+        ControlKind::PutAlias => Touched::keeping(put_alias(exchange, target, index)),
+        ControlKind::DeleteAlias => match target.segments.as_slice() {
             [_, _, alias] => Touched::keeping(named.union(Scope::of_expression(alias))),
             _ => Touched::keeping(Scope::All),
         },
@@ -187,6 +188,39 @@ fn backing_of(stream: &str) -> String {
         Some(excluded) => format!("-.ds-{excluded}-*"),
         None => format!(".ds-{stream}-*"),
     }
+}
+
+/// The index and the alias of a request that makes one. What the body says of them counts, and not the path: here
+/// both do. Where neither names one of the two, it may be any.
+fn put_alias(exchange: &Exchange, target: &Target, index: Option<&str>) -> Scope {
+    #[derive(Default, Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        index: Option<Text<'a>>,
+        #[serde(borrow)]
+        alias: Option<Text<'a>>,
+    }
+    let body = match exchange.body.trim_ascii() {
+        [] => Body::default(),
+        body => match answer::read::<Body<'_>>(body) {
+            Some(body) => body,
+            None => return Scope::All,
+        },
+    };
+    let alias = match target.segments.as_slice() {
+        [_, _, alias] => Some(alias.as_str()),
+        [first, alias] if first.starts_with("_alias") => Some(alias.as_str()),
+        _ => None,
+    };
+    let (of_index, of_alias) = (body.index.as_ref(), body.alias.as_ref());
+    let indices = [index, of_index.map(Text::as_str)];
+    let aliases = [alias, of_alias.map(Text::as_str)];
+    if [indices, aliases].iter().any(|either| either.iter().all(Option::is_none)) {
+        return Scope::All;
+    }
+    let names = indices.into_iter().chain(aliases).flatten();
+    let nothing = Scope::Indices(Vec::new());
+    names.fold(nothing, |scope, name| scope.union(Scope::of_expression(name)))
 }
 
 /// What the actions of `POST /_aliases` touch: indices and aliases, and the indices that they

@@ -80,6 +80,18 @@ fn controls() {
     check("PUT /i/_mapping\n\n{}", yes, "control: PutMapping [i]");
     check("PUT /_template/t\n\n{}", yes, "control: PutTemplate *");
     check("PUT /i/_alias/a", yes, "control: PutAlias [i,a]");
+    check("PUT /_alias/a", yes, "control: PutAlias *");
+    check("PUT /i/_alias\n\n{\"alias\":\"a\",\"routing\":1}", yes, "control: PutAlias [i,a]");
+    check("PUT /_alias\n\n{\"index\":\"i,j*\",\"alias\":\"a\"}", yes, "control: PutAlias [i,j*,a]");
+    // The body has the last word.
+    check(
+        "PUT /i/_alias/a\n\n{\"index\":\"j\",\"alias\":\"b\",\"filter\":{}}",
+        yes,
+        "control: PutAlias [i,j,a,b]",
+    );
+    check("PUT /i/_alias\n\n{\"alias\":{}}", yes, "control: PutAlias *");
+    check("PUT /i/_alias\n\n{}", yes, "control: PutAlias *");
+    check("PUT /_alias\n\n{\"index\":\"i\",\"alias\":\"a\"}", "", "definition [i,a] (no answer)");
     check(
         "POST /_aliases\n\n{\"actions\":[{\"add\":{\"index\":\"i\",\"alias\":\"a\"}},{\"remove\":{\"indices\":[\"j\",\"k*\"],\"alias\":\"a\"}}]}",
         yes,
