@@ -6,7 +6,6 @@ use cluster::ClusterError;
 use converge::{Doubt, DoubtKind, Scope};
 use deletes::Deletes;
 use telemetry::Shutdown;
-use transform::Version;
 use tuples::TupleError;
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     lateness::Lateness,
     ledger::Ledger,
     losses::Losses,
+    message::Between,
     metrics::Metrics,
     offsets::Offsets,
     recorder::{RecordError, Recorder},
@@ -37,8 +37,7 @@ pub(crate) struct Context {
     pub(crate) offsets: Offsets,
     pub(crate) sender: Sender,
     pub(crate) source: Option<Arc<Source>>,
-    /// What captured requests were written for, where that is known.
-    pub(crate) source_version: Option<Version>,
+    pub(crate) between: Between,
     pub(crate) indices: Indices,
     pub(crate) ledger: Ledger,
     pub(crate) losses: Losses,

@@ -128,8 +128,8 @@ async fn act(
     note: &Note,
     answers: &mut Answers,
 ) -> Result<Done, ClusterError> {
-    let (version, method) = (context.source_version, &captured.request.method_bytes);
-    let as_it_was = |body| message::as_captured(version, method, exchange, path, body);
+    let (between, method) = (context.between, &captured.request.method_bytes);
+    let as_it_was = |body| message::as_captured(between, method, exchange, path, body);
     if is_left_out(context, control) {
         return Ok(Done::Needless(NOT_CHOSEN));
     }
@@ -163,7 +163,7 @@ async fn act(
             }
             let path = mapping_path(path);
             let body = Value::Object(mapping).to_string().into();
-            message::as_captured(version, method, exchange, &path, body)
+            message::as_captured(between, method, exchange, &path, body)
         }
         ControlKind::PutSettings => {
             if !prepare(context, &control.scope, captured.ended).await {

@@ -18,6 +18,7 @@ use codec::reads::{endpoint_class, only_reads};
 use converge::{
     Doubt, DoubtReason, Exchange, Item, Meaning, Operation, Read, ReadKind, Scope, Write,
 };
+use memchr::memmem;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -191,8 +192,8 @@ async fn read(
     let path = context.ids.in_path(&String::from_utf8_lossy(&exchange.target));
     let body = context.ids.in_body(&exchange.body);
     let (path, body) = of_parts(context, path, body).await?;
-    let (version, method) = (context.source_version, &captured.request.method_bytes);
-    let request = message::as_captured(version, method, exchange, &path, body);
+    let (between, method) = (context.between, &captured.request.method_bytes);
+    let request = message::as_captured(between, method, exchange, &path, body);
     let repeat = match read.kind {
         // A page that is asked for twice is skipped.
         ReadKind::Scroll | ReadKind::AsyncSearch => Repeat::OnlyIfRefused,
@@ -208,9 +209,14 @@ async fn read(
             _ => json!({"ahead": true}),
         };
     }
-    let makes_ids =
-        matches!(read.kind, ReadKind::Scroll | ReadKind::OpenPit | ReadKind::AsyncSearch)
-            || read.kind == ReadKind::Search && path.contains("scroll");
+    let makes_ids = match read.kind {
+        ReadKind::Scroll | ReadKind::OpenPit | ReadKind::AsyncSearch => true,
+        // A point in time may have another id from one search to the next.
+        ReadKind::Search => {
+            path.contains("scroll") || memmem::find(&exchange.body, b"\"pit\"").is_some()
+        }
+        _ => false,
+    };
     if let (true, Some(answer), Some(reply)) =
         (makes_ids, &exchange.answer, deed.answers.all().last())
     {
@@ -255,8 +261,8 @@ async fn mirror(
 ) -> Result<Deed, ClusterError> {
     let path = String::from_utf8_lossy(&exchange.target).into_owned();
     let body = exchange.body.clone();
-    let (version, method) = (context.source_version, &captured.request.method_bytes);
-    let request = message::as_captured(version, method, exchange, &path, body);
+    let (between, method) = (context.between, &captured.request.method_bytes);
+    let request = message::as_captured(between, method, exchange, &path, body);
     // What changes something is only repeated when it surely did not run.
     let repeat = match only_reads(method, &exchange.target) {
         true => Repeat::Safe,

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use cluster::{HeaderMap, HeaderName, HeaderValue, Method, Reply, Request};
 use converge::Exchange;
-use transform::Version;
+use transform::{Target, Version};
 
 use crate::captured::Captured;
 
@@ -55,9 +55,17 @@ pub(crate) fn plainly(method: &[u8], exchange: &Exchange) -> Request {
     request
 }
 
-/// A captured request of `source` as it was, through the transforms; `path` and `body` may have been changed.
+/// What requests are brought from and to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Between {
+    /// What captured requests were written for, where that is known.
+    pub(crate) source: Option<Version>,
+    pub(crate) target: Target,
+}
+
+/// A captured request as it was, through the transforms; `path` and `body` may have been changed.
 pub(crate) fn as_captured(
-    source: Option<Version>,
+    between: Between,
     method: &[u8],
     exchange: &Exchange,
     path: &str,
@@ -65,10 +73,16 @@ pub(crate) fn as_captured(
 ) -> Request {
     let method = Method::from_bytes(method).unwrap_or(Method::GET);
     // By the path as it was: in a typed one is what its parameters are about.
-    let reshaped = transform::request(source, method.as_str(), path, &body);
-    let path = transform::request_path(method.as_str(), &reshaped.path);
-    let mut request = Request::new(method, path.map_or(reshaped.path, |typeless| typeless.path));
-    request.body = reshaped.body.map_or(body, Bytes::from);
+    let reshaped = transform::request(between.source, method.as_str(), path, &body);
+    let (mut path, mut body) = (reshaped.path, reshaped.body.map_or(body, Bytes::from));
+    if let Some(typeless) = transform::request_path(method.as_str(), &path) {
+        path = typeless.path;
+    }
+    if let Some(moved) = transform::moved(between.target, method.as_str(), &path, &body) {
+        (path, body) = (moved.path, moved.body.map_or(body, Bytes::from));
+    }
+    let mut request = Request::new(method, path);
+    request.body = body;
     for (name, value) in &exchange.headers {
         let (Ok(name), Ok(text)) = (HeaderName::from_bytes(name), std::str::from_utf8(value))
         else {
@@ -236,7 +250,8 @@ mod tests {
             answer: None,
         };
         let path = "/i/doc/_search?q=1";
-        let request = as_captured(None, b"POST", &exchange, path, exchange.body.clone());
+        let between = Between::default();
+        let request = as_captured(between, b"POST", &exchange, path, exchange.body.clone());
         assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/i/_search?q=1"));
         let names: Vec<_> =
             request.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();

@@ -7,6 +7,7 @@ use deletes::Deletes;
 use journal::{Reader, Taken};
 use telemetry::{Admin, Readiness, Shutdown};
 use tokio::time::{Instant, timeout};
+use transform::Version;
 use tuples::WriterSettings;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     lateness::Lateness,
     ledger::Ledger,
     losses::Losses,
+    message::Between,
     metrics::Metrics,
     offsets::Offsets,
     recorder::{self, Place, Recorder, Store},
@@ -43,10 +45,10 @@ fn writer(settings: &Settings) -> WriterSettings {
     }
 }
 
-fn version(info: &cluster::Info) -> transform::Version {
+fn version(info: &cluster::Info) -> Version {
     match info.flavour {
-        Flavour::OpenSearch => transform::Version::opensearch(info.major, info.minor),
-        Flavour::Elasticsearch => transform::Version::elasticsearch(info.major, info.minor),
+        Flavour::OpenSearch => Version::opensearch(info.major, info.minor),
+        Flavour::Elasticsearch => Version::elasticsearch(info.major, info.minor),
     }
 }
 
@@ -91,6 +93,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
     };
     let of_source = source.as_deref().map(|source| version(source.cluster.info()));
     let source_version = settings.transforms.source_version.or(of_source);
+    // What plugins add is for indices, whose definitions don't come this way.
+    let target_version =
+        transform::Target { version: version(target.info()), ..transform::Target::default() };
+    let between = Between { source: source_version, target: target_version };
     let ledger = match settings.mutations {
         Mutations::Converge => Ledger::open(target.clone(), settings.share).await?,
         Mutations::Mirror => Ledger::unopened(target.clone()),
@@ -125,7 +131,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
         ahead: Ahead::default(),
         settings,
         metrics,
-        source_version,
+        between,
         source,
         ledger,
         losses,

@@ -13,13 +13,13 @@ use std::io;
 
 use converge::{Meaning, Rendering, interpret};
 use journal::{ReadError, Reader};
-use transform::Version;
+use transform::Target;
 
 use crate::{
     captured::Captured,
     connections::Connections,
     facts::Knowledge,
-    message,
+    message::{self, Between},
     offsets::{Claims, Offsets},
     rules::{Kept, Transforms},
     settings::Mutations,
@@ -51,7 +51,8 @@ pub async fn transform_try(
     settings: TrySettings,
     mut show: impl FnMut(&Tried) -> io::Result<()>,
 ) -> Result<Totals, TryError> {
-    let version = settings.transforms.source_version;
+    let (source, target) = (settings.transforms.source_version, Target::default());
+    let between = Between { source, target };
     let transforms = Transforms::new(settings.transforms.headers, settings.transforms.rules)?;
     let mut reader = Reader::open(&settings.journal, GROUP, settings.from, &settings.kafka).await?;
     let ends = reader.ends().await?;
@@ -98,7 +99,7 @@ pub async fn transform_try(
                     let tried = one(
                         &captured,
                         &exchange,
-                        (settings.mutations, version),
+                        (settings.mutations, between),
                         &transforms,
                         &mut knowledge,
                     );
@@ -125,14 +126,14 @@ pub async fn transform_try(
 async fn one(
     captured: &Captured,
     exchange: &converge::Exchange,
-    (mutations, version): (Mutations, Option<Version>),
+    (mutations, between): (Mutations, Between),
     transforms: &Transforms,
     knowledge: &mut Knowledge,
 ) -> Tried {
     let path = String::from_utf8_lossy(&exchange.target).into_owned();
     let method = &captured.request.method_bytes;
     let as_captured =
-        || message::as_captured(version, method, exchange, &path, exchange.body.clone());
+        || message::as_captured(between, method, exchange, &path, exchange.body.clone());
     let meaning = match mutations {
         Mutations::Mirror => None,
         Mutations::Converge => Some(interpret(exchange, &knowledge.facts(None))),

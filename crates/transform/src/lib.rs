@@ -1,6 +1,6 @@
 //! What has to change on the way from one version to another: rules, as data where data is enough.
 //!
-//! [`media_type`], [`request_path`] and [`request`] turn a captured request into one that the target takes; [`index_body`]
+//! [`media_type`], [`request_path`], [`request`] and [`moved`] turn a captured request into one that the target takes; [`index_body`]
 //! turns the definition of an index (or the captured request that created it) into one that the target can
 //! create; [`target_indices`] does it for an index out of a snapshot, with types and versions, and [`live_index`]
 //! for one of a live cluster. What stands beside indices has a function for each kind: templates, aliases, data
@@ -45,7 +45,7 @@ pub use lifecycle::{ism_policy, lifecycle_policy, manage_new};
 pub use live::{live_index, routing_shards_of};
 pub use pipeline::pipeline;
 pub use report::{Change, Made, Refusal};
-pub use request::{Reshaped, request};
+pub use request::{Moved, Reshaped, moved, request};
 pub use rewrite::{Rewritten, media_type, request_path};
 pub use script::stored_script;
 pub use settings::flat as flat_settings;

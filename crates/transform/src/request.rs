@@ -1,16 +1,19 @@
 //! A captured request for another version: its parameters and, of searches and bulks, its body.
 //!
-//! The path is [`request_path`]'s, the media type [`media_type`]'s. What no rule names passes untouched, and a body is
+//! The path is [`request_path`]'s and [`moved`]'s, the media type [`media_type`]'s. What no rule names passes untouched, and a body is
 //! parsed only when it holds a name that a rule looks for.
 //!
 //! [`request_path`]: crate::request_path
 //! [`media_type`]: crate::media_type
 
 mod bulk;
+mod moved;
 mod parameters;
 mod search;
 
 use serde_json::Value;
+
+pub use moved::{Moved, moved};
 
 use crate::{Change, Version, catalogue::RuleLine};
 
@@ -134,7 +137,7 @@ impl Endpoint {
 }
 
 pub(crate) fn catalogue() -> Vec<RuleLine> {
-    [parameters::catalogue(), search::catalogue(), bulk::catalogue()].concat()
+    [parameters::catalogue(), moved::catalogue(), search::catalogue(), bulk::catalogue()].concat()
 }
 
 #[cfg(test)]
