@@ -3,6 +3,7 @@
 //! The order among them and against everything else is `converge::order`'s. Here: the note in the ledger before
 //! and after, and what each kind needs to have the same effect on the target.
 
+pub(crate) mod beside;
 mod parted;
 
 use cluster::{ClusterError, Repeat, Request, data_stream_of};
@@ -174,8 +175,15 @@ async fn act(
                 None => return Ok(Done::Needless("nothing of it is for the target")),
             }
         }
-        ControlKind::PutTemplate => {
-            as_it_was(transform::template_body(&object(&exchange.body)).body.to_string().into())
+        ControlKind::PutTemplate
+        | ControlKind::PutPipeline
+        | ControlKind::PutScript
+        | ControlKind::DeleteScript => {
+            let many_types = context.settings.types.many_types();
+            match beside::request(between, many_types, method, exchange) {
+                Ok(request) => request,
+                Err(why) => return Ok(Done::Refused(None, why)),
+            }
         }
         ControlKind::Rollover => {
             let (Some(new), Some(_)) = (&control.created, &control.rolled_from) else {
@@ -195,10 +203,7 @@ async fn act(
             as_it_was(exchange.body.clone())
         }
         ControlKind::DeleteTemplate
-        | ControlKind::PutPipeline
         | ControlKind::DeletePipeline
-        | ControlKind::PutScript
-        | ControlKind::DeleteScript
         | ControlKind::PutDataStream
         | ControlKind::DeleteDataStream => as_it_was(exchange.body.clone()),
     };

@@ -11,13 +11,14 @@ mod tried;
 
 use std::io;
 
-use converge::{Meaning, Rendering, interpret};
+use converge::{ControlKind, Meaning, Rendering, interpret};
 use journal::{ReadError, Reader};
-use transform::Target;
+use transform::{ManyTypes, Target};
 
 use crate::{
     captured::Captured,
     connections::Connections,
+    controls::beside,
     facts::Knowledge,
     message::{self, Between},
     offsets::{Claims, Offsets},
@@ -143,7 +144,23 @@ async fn one(
         Some(Meaning::Read(_)) => ("read", Some(as_captured()), Kept::Nothing),
         Some(Meaning::Control(control)) => {
             knowledge.learn(exchange, control, None);
-            ("control", Some(as_captured()), Kept::Path)
+            let request = match control.kind {
+                ControlKind::PutTemplate
+                | ControlKind::PutPipeline
+                | ControlKind::PutScript
+                | ControlKind::DeleteScript => {
+                    match beside::request(between, ManyTypes::Split, method, exchange) {
+                        Ok(request) => request,
+                        Err(why) => {
+                            let asked = message::plainly(method, exchange);
+                            let outcome = (Outcome::Failed { why }, Vec::new());
+                            return Tried::new(captured.id(), "control", &asked, outcome);
+                        }
+                    }
+                }
+                _ => as_captured(),
+            };
+            ("control", Some(request), Kept::Path)
         }
         Some(Meaning::Write(write)) => {
             let rendered = converge::render(write, Rendering::default());

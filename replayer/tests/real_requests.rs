@@ -8,6 +8,41 @@ use lab::Lab;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_stands_beside_indices_is_adapted() {
+    let lab = Lab::between("beside", "7.17", "3").await;
+    let index = &lab.index;
+    lab.ok(Method::PUT, &format!("/{index}"), &json!({})).await;
+    lab.ok(Method::PUT, &format!("/{index}/_doc/1"), &json!({"n": 1})).await;
+    // Their names are in the body, that of the index too.
+    let body = json!({"alias": format!("{index}-a"), "routing": "r"});
+    lab.ok(Method::PUT, &format!("/{index}/_alias"), &body).await;
+    let body = json!({"index": index, "alias": format!("{index}-b"), "filter": {"term": {"n": 1}}});
+    lab.ok(Method::PUT, "/_alias", &body).await;
+    let body = json!({"alias": format!("{index}-c"), "index": index});
+    lab.ok(Method::PUT, &format!("/none/_alias/{index}-d"), &body).await;
+    // OpenSearch has neither `_meta` nor `allow_auto_create`.
+    let pipeline = json!({"_meta": {"by": "a test"}, "description": "none", "processors": []});
+    lab.ok(Method::PUT, &format!("/_ingest/pipeline/{index}"), &pipeline).await;
+    let template = json!({"index_patterns": [format!("{index}-t*")], "allow_auto_create": true,
+        "template": {"settings": {"number_of_replicas": 0}}});
+    lab.ok(Method::PUT, &format!("/_index_template/{index}?create=true"), &template).await;
+    lab.stop_proxy().await;
+
+    let summary = lab.replay(|_| {}).await.unwrap();
+    assert!(summary.is_converged() && summary.reached_end, "{summary}");
+    assert_eq!(summary.controls, 6, "{summary}");
+    // Aliases are compared too.
+    assert_eq!(lab.differences().await, Vec::<String>::new());
+    let aliases = lab.on_target(Method::GET, &format!("/{index}/_alias")).await;
+    let named: Vec<_> = aliases[index.as_str()]["aliases"].as_object().unwrap().keys().collect();
+    assert_eq!(named, [&format!("{index}-a"), &format!("{index}-b"), &format!("{index}-c")]);
+    let found = lab.on_target(Method::GET, &format!("/_ingest/pipeline/{index}")).await;
+    assert_eq!(found[index.as_str()], json!({"description": "none", "processors": []}));
+    let found = lab.on_target(Method::GET, &format!("/_index_template/{index}")).await;
+    assert_eq!(found["index_templates"][0]["name"], index.as_str(), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn points_in_time_go_on_with_the_ids_of_the_target() {
     for target in ["2", "3"] {
         points_in_time(target).await;

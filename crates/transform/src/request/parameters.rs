@@ -162,6 +162,14 @@ const PARAMETERS: &[Rule] = &[
         "Elasticsearch alone has it",
     ),
     (
+        "if_version",
+        None,
+        Where::Everywhere,
+        From::Any,
+        To::Nothing,
+        "Elasticsearch alone has it; the source's pipeline had that version",
+    ),
+    (
         "force_synthetic_source",
         None,
         Where::Everywhere,
