@@ -36,7 +36,7 @@ use crate::{
     operations::{self, Occasion},
     parted_reads,
     recorder::Receipt,
-    replay::deletes,
+    replay::{deletes, waits::WaitsFor},
     rules::{Kept, Ruled},
     sender::Answers,
 };
@@ -52,6 +52,8 @@ pub(crate) struct Job {
     pub(crate) meaning: What,
     /// The source may have executed it on either side of a deletion of its index: known when it is free to run.
     pub(crate) overlaps_deletion: bool,
+    /// Of a control whose moment has come: since when it is held up, and by what.
+    pub(crate) held: Option<(Instant, WaitsFor)>,
 }
 
 /// What is done with an exchange.
@@ -93,7 +95,7 @@ pub(crate) async fn replay(
     job: Job,
     intended: Instant,
 ) -> Result<Left, RunError> {
-    let Job { captured, exchange, meaning, overlaps_deletion } = job;
+    let Job { captured, exchange, meaning, overlaps_deletion, .. } = job;
     context.metrics.requests.inc();
     let name = meaning.name();
     let mut deed = match meaning {

@@ -16,7 +16,9 @@ const SIDES: [&str; 3] = ["source", "target", "target_from_sent"];
 #[derive(Debug)]
 pub(crate) struct Latencies {
     measured: Mutex<Measured>,
-    /// The same for `/metrics`, by class and side.
+    /// The same for `/metrics`.
+    error: prometheus::Histogram,
+    /// By class and side.
     metrics: [[prometheus::Histogram; SIDES.len()]; Class::ALL.len()],
 }
 
@@ -66,7 +68,7 @@ impl Latencies {
             SIDES.map(|side| metrics.latency.with_label_values(&[side, class.as_str()]))
         };
         let measured = Mutex::new(Measured { error: histogram(), classes });
-        Self { measured, metrics: Class::ALL.map(of) }
+        Self { measured, error: metrics.schedule_error.clone(), metrics: Class::ALL.map(of) }
     }
 
     /// A request went out at `sent` and was answered now. Latency counts from the intended moment too, so that a
@@ -84,8 +86,10 @@ impl Latencies {
             from_sent: now.saturating_duration_since(sent),
         };
         let took = [source, Some(latency.from_intended), Some(latency.from_sent)];
+        let error = sent.saturating_duration_since(intended);
+        self.error.observe(error.as_secs_f64());
         let mut measured = self.measured.lock();
-        measured.error.saturating_record(micros(sent.saturating_duration_since(intended)));
+        measured.error.saturating_record(micros(error));
         let sides = measured.classes[class as usize].iter_mut().zip(&self.metrics[class as usize]);
         for ((histogram, metric), took) in sides.zip(took) {
             if let Some(took) = took {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use prometheus::{
-    CounterVec, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, core::Collector,
+    CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Opts, Registry, core::Collector,
 };
 
 use crate::chosen::NOT_CHOSEN;
@@ -43,7 +43,7 @@ pub(crate) struct Metrics {
     /// Indices created on the target, by where their definition came from.
     pub(crate) indices: IntCounterVec,
     pub(crate) held_bytes: IntGauge,
-    /// Seconds between the newest captured exchange that was dealt with and now.
+    /// How old `replayed_until` is, in seconds; 0 when nothing is left to do.
     pub(crate) lag: Gauge,
     /// Seconds since 1970: all that was captured before has been dealt with.
     pub(crate) replayed_until: Gauge,
@@ -57,8 +57,12 @@ pub(crate) struct Metrics {
     pub(crate) latency: HistogramVec,
     /// By which the schedule isn't kept.
     pub(crate) schedule_lag: Gauge,
+    /// Seconds from the moment that requests should have gone out to that when they did.
+    pub(crate) schedule_error: Histogram,
     /// Seconds that requests went out late, by what they waited for.
     pub(crate) late: CounterVec,
+    /// Seconds that requests waited for others that they have to follow: `order`, `replayers`.
+    pub(crate) waited: CounterVec,
 }
 
 impl Metrics {
@@ -103,13 +107,20 @@ impl Metrics {
             ),
             indices: made.counters("indices_created_total", "indices created", "definition"),
             held_bytes: made.gauge("held_bytes", "captured bytes held"),
-            lag: made.float("lag_seconds", "age of the newest exchange dealt with"),
+            lag: made.float("lag_seconds", "age of what is to be dealt with next"),
             replayed_until: made.float(
                 "replayed_until_seconds",
                 "unix time before which all that was captured has been dealt with",
             ),
             schedule_lag: made
                 .float("schedule_lag_seconds", "how far behind its schedule the replay is"),
+            schedule_error: made
+                .histogram("schedule_error_seconds", "from the intended to the actual moment"),
+            waited: made.floats(
+                "order_wait_seconds_total",
+                "seconds that requests waited for others that they have to follow",
+                "for",
+            ),
             late: made.floats("late_seconds_total", "seconds that requests went out late", "cause"),
             allowed: made
                 .gauge("target_requests_allowed", "requests to the target at once, at most"),
@@ -196,6 +207,12 @@ impl Made {
         let buckets = LATENCIES.to_vec();
         let opts = HistogramOpts { common_opts: Self::opts(name, help), buckets };
         self.register(HistogramVec::new(opts, &["side", "class"]).expect(INVARIANT))
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Histogram {
+        let buckets = LATENCIES.to_vec();
+        let opts = HistogramOpts { common_opts: Self::opts(name, help), buckets };
+        self.register(Histogram::with_opts(opts).expect(INVARIANT))
     }
 
     fn floats(&self, name: &str, help: &str, label: &str) -> CounterVec {

@@ -16,6 +16,7 @@ mod queue;
 mod readings;
 mod shared;
 mod turns;
+pub(crate) mod waits;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},

@@ -18,6 +18,7 @@ use traffic_replayer::{Mutations, Pace, Settings, Summary, run};
 
 const BEGAN: u64 = 1_790_000_000_000_000_000;
 const MILLI: u64 = 1_000_000;
+const HOUR: u64 = 3_600_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When a request came, and its path.
@@ -32,11 +33,30 @@ async fn target() -> (ScriptedSource, Arrivals) {
 async fn refusing_target(refusals: usize) -> (ScriptedSource, Arrivals) {
     let arrivals = Arrivals::default();
     let seen = Arc::clone(&arrivals);
+    let target = answering(move |_, path| {
+        if path.starts_with("/c") {
+            let mut seen = seen.lock();
+            seen.push((Instant::now(), path.to_owned()));
+            if seen.len() <= refusals {
+                return Some("429 Too Many Requests");
+            }
+        }
+        Some("200 OK")
+    });
+    (target.await, arrivals)
+}
+
+/// An answer of it.
+fn answer(status: &str) -> Vec<u8> {
     let body = r#"{"version":{"distribution":"opensearch","number":"2.19.0"},"hits":{"hits":[]},"_scroll_id":"s"}"#;
-    let answer = move |status: &str| {
-        let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n");
-        format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
-    };
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n");
+    format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// Answers as an OpenSearch as far as it is asked, with the status that is given for connection and path, if any.
+async fn answering(
+    mut status: impl FnMut(usize, &str) -> Option<&'static str> + Send + 'static,
+) -> ScriptedSource {
     let mut taken = std::collections::HashMap::new();
     let target = ScriptedSource::new(move |read| {
         if read.new_requests == 0 {
@@ -47,17 +67,12 @@ async fn refusing_target(refusals: usize) -> (ScriptedSource, Arrivals) {
         let text = String::from_utf8_lossy(&read.received[from..]);
         let (method, rest) = text.split_once(' ').unwrap();
         let path = rest.split(' ').next().unwrap();
-        if path.starts_with("/c") {
-            let mut seen = seen.lock();
-            seen.push((Instant::now(), path.to_owned()));
-            if seen.len() <= refusals {
-                return vec![Step::Send(answer("429 Too Many Requests"))];
-            }
+        if method == "GET" && path.starts_with("/.") {
+            return vec![Step::Send(answer("404 Not Found"))];
         }
-        let is_own = method == "GET" && path.starts_with("/.");
-        vec![Step::Send(answer(if is_own { "404 Not Found" } else { "200 OK" }))]
+        status(read.connection, path).map(|status| Step::Send(answer(status))).into_iter().collect()
     });
-    (target.await.unwrap(), arrivals)
+    target.await.unwrap()
 }
 
 /// Requests `/cN/M`, connection and number, by the milliseconds that they began at.
@@ -173,13 +188,95 @@ async fn what_lies_outside_of_the_times_is_not_replayed() {
     assert_eq!(later, ["/c1/1", "/c2/0"]);
 }
 
+/// A number of `/metrics`, by its name and labels.
+async fn metric(admin: std::net::SocketAddr, name: &str) -> Option<f64> {
+    let text = all_of(admin, "GET /metrics").await;
+    let line = text.lines().find(|line| line.split(' ').next() == Some(name))?;
+    line.split(' ').nth(1)?.parse().ok()
+}
+
+/// Waits until a metric is what it should be.
+async fn becomes(admin: std::net::SocketAddr, name: &str, is: impl Fn(f64) -> bool) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let found = metric(admin, name).await;
+        if found.is_some_and(&is) {
+            return;
+        }
+        assert!(Instant::now() < until, "{name} is {found:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Two controls an hour apart, on connections of their own: the second has to follow the first, which the target
+/// keeps waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_how_old_what_is_left_is_and_what_the_order_keeps() {
+    let held = Arc::new(Mutex::new(None));
+    let keeps = Arc::clone(&held);
+    let target = answering(move |connection, path| {
+        let is_first = path == "/_ingest/pipeline/first";
+        if is_first {
+            *keeps.lock() = Some(connection);
+        }
+        (!is_first).then_some("200 OK")
+    });
+    let target = target.await;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = format!("file://{}", folder.path().join("journal").display()).parse().unwrap();
+    let mut made = Traffic::new(&journal).unwrap();
+    for (name, hour) in [("first", 0), ("second", 1)] {
+        let request = format!(
+            "PUT /_ingest/pipeline/{name} HTTP/1.1\r\nHost: old\r\ncontent-length: 17\r\n\r\n{{\"processors\":[]}}"
+        );
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 21\r\n\r\n{\"acknowledged\":true}";
+        let (at, took) = (BEGAN + hour * HOUR * MILLI, Duration::from_millis(1));
+        made.exchange(name, at, took, request.as_bytes(), answer).await.unwrap();
+        made.heartbeat(at + HOUR * MILLI).await.unwrap();
+    }
+    made.end().await.unwrap();
+    let mut settings = Settings::new(journal, target.url(), folder.path().join("tuples"));
+    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    (settings.admin, settings.pace) = (Some(admin), Pace::Free);
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(run(settings, shutdown.clone()));
+    let wait = async {
+        while held.lock().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap();
+    // All has been read, and nothing is done: the first is what counts, not the newest.
+    let age = |at: u64| std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64() - at as f64 / 1e9;
+    let near = |lag: f64| (lag - age(BEGAN)).abs() < 600.0;
+    becomes(admin, "godwit_replayer_lag_seconds", near).await;
+    assert_eq!(metric(admin, "godwit_replayer_schedule_error_seconds_count").await, Some(0.0));
+    // Not to wait for something: for so long at least the second waits.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let connection = held.lock().unwrap();
+    target.act(connection, Step::Send(answer("200 OK"))).unwrap();
+    becomes(admin, "godwit_replayer_requests_total", |done| done == 2.0).await;
+    becomes(admin, "godwit_replayer_lag_seconds", |lag| lag == 0.0).await;
+    assert_eq!(metric(admin, "godwit_replayer_schedule_error_seconds_count").await, Some(2.0));
+    let waited = metric(admin, "godwit_replayer_order_wait_seconds_total{for=\"order\"}").await;
+    assert!(waited.is_some_and(|waited| waited > 0.25), "{waited:?}");
+    shutdown.drain();
+    let summary = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap().unwrap();
+    assert_eq!((summary.controls, summary.failed), (2, 0), "{summary}");
+}
+
+/// What is told, the last line of it.
 async fn ask(admin: std::net::SocketAddr, what: &str) -> String {
+    all_of(admin, what).await.lines().last().unwrap_or_default().to_owned()
+}
+
+async fn all_of(admin: std::net::SocketAddr, what: &str) -> String {
     let mut stream = TcpStream::connect(admin).await.unwrap();
     let request = format!("{what} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    answer.lines().last().unwrap_or_default().to_owned()
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,8 +91,8 @@ impl Conductor {
         let ready = freed.map(|ready| Freed::now(ready, self.swept.is_none()));
         let generation = self.knowledge.generation();
         let entered = Instant::now();
-        let job = Box::new(Job { captured, exchange, meaning: what, overlaps_deletion: false });
-        let pending = Pending { job, ready, generation, entered };
+        let job = Job { captured, exchange, meaning: what, overlaps_deletion: false, held: None };
+        let pending = Pending { job: Box::new(job), ready, generation, entered };
         self.jobs.insert(key, pending);
         self.lines.entry(Arc::clone(&connection)).or_default().waiting.push_back(key);
         if is_free {

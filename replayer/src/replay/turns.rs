@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Conductor, Freed, Pending, Report, Running, nanos, shared::Share};
+use super::{Conductor, Freed, Pending, Report, Running, nanos, shared::Share, waits::WaitsFor};
 use crate::{context::RunError, exchange::Job, lateness::Stations, metrics::Metrics, pacer::Turn};
 use converge::order::ExchangeKey;
 
@@ -79,6 +79,7 @@ impl Conductor {
         self.reconsider(&mut pending);
         let Pending { mut job, entered, .. } = pending;
         self.running += 1;
+        self.count_wait(job.captured.began, entered, freed);
         job.overlaps_deletion = freed.overlaps_deletion;
         let stations = Stations {
             entered,
@@ -92,19 +93,22 @@ impl Conductor {
     }
 
     /// The moment of a control has come; it goes now, or when what has come in front of it is done.
-    pub(super) fn begin_control(&mut self, job: Box<Job>, moment: Instant) {
+    pub(super) fn begin_control(&mut self, mut job: Box<Job>, moment: Instant) {
+        self.count_hold(&mut job);
         let key = job.captured.key;
         let place = job.captured.claims.first();
         if place.is_some_and(|place| !self.context.offsets.is_current(place)) {
             return self.forget_control(&job);
         }
         if !self.begin_turn(key, job.captured.ended) {
+            job.held = Some((Instant::now(), WaitsFor::Replayers));
             return self.wait_for_turn(job, moment);
         }
         if self.order.begin(key) {
             self.pacer.begin(job, moment);
         } else {
             self.end_turn(key);
+            job.held = Some((Instant::now(), WaitsFor::Order));
             self.passed.insert(key, (job, moment));
         }
     }
