@@ -14,7 +14,7 @@ use telemetry::Shutdown;
 async fn a_rebalance_every_two_seconds_loses_and_stalls_nothing() {
     let lab = lab("rebalance").await;
     let stays = Shutdown::new();
-    let until = Instant::now() + Duration::from_secs(40);
+    let until = Instant::now() + Duration::from_secs(60);
     let clients = async {
         while Instant::now() < until {
             write(&lab, 1).await;
