@@ -11,7 +11,7 @@ mod tried;
 
 use std::io;
 
-use converge::{ControlKind, Meaning, Rendering, interpret};
+use converge::{Meaning, Rendering, interpret};
 use journal::{ReadError, Reader};
 use transform::{ManyTypes, Target};
 
@@ -144,21 +144,14 @@ async fn one(
         Some(Meaning::Read(_)) => ("read", Some(as_captured()), Kept::Nothing),
         Some(Meaning::Control(control)) => {
             knowledge.learn(exchange, control, None);
-            let request = match control.kind {
-                ControlKind::PutTemplate
-                | ControlKind::PutPipeline
-                | ControlKind::PutScript
-                | ControlKind::DeleteScript => {
-                    match beside::request(between, ManyTypes::Split, method, exchange) {
-                        Ok(request) => request,
-                        Err(why) => {
-                            let asked = message::plainly(method, exchange);
-                            let outcome = (Outcome::Failed { why }, Vec::new());
-                            return Tried::new(captured.id(), "control", &asked, outcome);
-                        }
-                    }
+            let made = beside::request(between, ManyTypes::Split, method, exchange);
+            let request = match made {
+                Ok(request) => request,
+                Err(why) => {
+                    let asked = message::plainly(method, exchange);
+                    let outcome = (Outcome::Failed { why }, Vec::new());
+                    return Tried::new(captured.id(), "control", &asked, outcome);
                 }
-                _ => as_captured(),
             };
             ("control", Some(request), Kept::Path)
         }

@@ -1,7 +1,8 @@
 //! A million random histories: what the replayer makes of each is what the source has.
 //!
 //! Takes six minutes of CPU where the build is optimised, as `./test --full` has it
-//! ([measured](../../../benches/results/2026-11-29-histories.md)), and eight times that otherwise. `CONVERGE_HISTORIES` and `CONVERGE_SEED` as in `model.rs`.
+//! ([measured](../../../benches/results/2026-11-29-histories.md)), and eight times that otherwise.
+//! `CONVERGE_HISTORIES` and `CONVERGE_SEED` as in `model.rs`.
 
 #![allow(unreachable_pub, dead_code)] // one test binary of several files
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking

@@ -9,7 +9,7 @@ use transform::{Flavour, Made, ManyTypes, Version};
 
 use crate::message::{self, Between};
 
-/// The request for the target. Of a template is left out what the target can't have; indices are made without it too.
+/// The request for the target; one that is about something else stays as it was captured. Of a template is left out what the target can't have; indices are made without it too.
 ///
 /// # Errors
 /// In words: what of a pipeline or a script the target can't have in any form. Without it it would do something else.
@@ -55,7 +55,9 @@ impl Named {
             lang = Some(of);
         }
         // The source had none of this name. Where the target has one, it was made before, or is sent a second time.
-        let stays = |pair: &&str| !pair.is_empty() && !matches!(*pair, "create" | "create=true");
+        let is_template = kind.ends_with("_template");
+        let creates = |pair: &str| is_template && matches!(pair, "create" | "create=true");
+        let stays = |pair: &&str| !pair.is_empty() && !creates(pair);
         let query: Vec<&str> = query.split('&').filter(stays).collect();
         if !query.is_empty() {
             path = format!("{path}?{}", query.join("&"));
