@@ -61,7 +61,7 @@ pub(crate) struct Metrics {
     pub(crate) schedule_error: Histogram,
     /// Seconds that requests went out late, by what they waited for.
     pub(crate) late: CounterVec,
-    /// Seconds that requests waited for others that they have to follow: `order`, `replayers`.
+    /// Seconds that requests waited for others that they have to follow: `order`, `journal`, `replayers`.
     pub(crate) waited: CounterVec,
 }
 

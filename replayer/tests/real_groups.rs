@@ -3,12 +3,19 @@
 
 mod lab;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use cluster::Method;
 use lab::group::{lab, member, on_connections_of_their_own, write};
 use serde_json::json;
 use telemetry::Shutdown;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use traffic_replayer::Settings;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,6 +80,23 @@ async fn one_is_killed_under_load_with_two_others_in_the_group_and_another_comes
     assert_eq!(lab.differences().await, Vec::<String>::new());
 }
 
+/// Seconds that requests have waited for what other replayers read, and for their turn, as the metrics say after a while.
+async fn waited(admin: SocketAddr) -> Option<[f64; 2]> {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut stream = TcpStream::connect(admin).await.ok()?;
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    let of = |what: &str| {
+        let name = format!("godwit_replayer_order_wait_seconds_total{{for=\"{what}\"}} ");
+        answer.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok())
+    };
+    Some([of("journal")?, of("replayers")?])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_whose_holder_is_dead_is_passed_on() {
     let lab = lab("dead").await;
@@ -88,12 +112,23 @@ async fn a_turn_whose_holder_is_dead_is_passed_on() {
     let path = "/.godwit-group/_doc/board:dead:godwit?refresh=true";
     lab.change_target(Method::PUT, path, &board).await;
     let began = Instant::now();
+    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let share = |settings: &mut Settings| {
         settings.share = true;
         settings.member_timeout = Duration::from_secs(3);
+        settings.admin = Some(admin);
     };
     let replay = tokio::time::timeout(Duration::from_secs(120), lab.replay(share));
-    let summary = replay.await.expect("it ends").unwrap();
+    let mut replay = std::pin::pin!(replay);
+    let mut told = [0.0; 2];
+    let summary = loop {
+        tokio::select! {
+            ended = &mut replay => break ended.expect("it ends").unwrap(),
+            waited = waited(admin) => told = waited.unwrap_or(told),
+        }
+    };
+    // The dead one has read nothing, and has the turn.
+    assert!(told[0] > 1.0 && told[1] > 0.0, "{told:?}");
     assert!(summary.is_converged() && summary.reached_end, "{summary}");
     assert!(summary.controls > 0, "{summary}");
     assert!(began.elapsed() >= Duration::from_secs(3), "the dead one was waited for");

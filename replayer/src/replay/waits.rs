@@ -10,6 +10,8 @@ use crate::exchange::Job;
 pub(crate) enum WaitsFor {
     /// Others of this replayer, on other connections.
     Order,
+    /// The word that nothing older is to come, from here or from what other replayers read.
+    Journal,
     /// Other replayers, to finish what goes before a control, or to give the turn away.
     Replayers,
 }
@@ -18,17 +20,16 @@ impl WaitsFor {
     fn as_str(self) -> &'static str {
         match self {
             Self::Order => "order",
+            Self::Journal => "journal",
             Self::Replayers => "replayers",
         }
     }
 }
 
 impl Conductor {
-    /// A request that the source received at `began` has its turn: counts what the order has kept it for.
+    /// A request that the source received at `began` has its turn: counts what it was kept for.
     pub(super) fn count_wait(&self, began: u64, entered: Instant, freed: Freed) {
-        if !freed.waited {
-            return;
-        }
+        let what = if freed.waited { WaitsFor::Order } else { WaitsFor::Journal };
         let schedule = &self.context.schedule;
         // Before its moment it would not have gone either.
         let since = match schedule.horizon() {
@@ -38,7 +39,7 @@ impl Conductor {
                 entered.max(now.checked_sub(schedule.late(began)).unwrap_or(entered))
             }
         };
-        self.count(WaitsFor::Order, since, freed.at);
+        self.count(what, since, freed.at);
     }
 
     /// A control whose moment has come is looked at again: counts what it was held up for since the last time.
