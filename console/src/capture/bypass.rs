@@ -217,10 +217,10 @@ impl Tally {
     }
 
     fn count_doubt(&mut self, kind: &converge::DoubtKind, surely: bool) {
-        use converge::DoubtKind::{ById, ByIdAnywhere, Definition, Named, Sweep, Walk};
+        use converge::DoubtKind::{ById, ByIdAnywhere, Definition, Named, Sweep, Walk, WalkAfter};
         match kind {
             ById(address) | ByIdAnywhere(address) => self.count(&address.index, surely),
-            Sweep { index } | Walk { index } => self.count(index, surely),
+            Sweep { index } | Walk { index } | WalkAfter { index, .. } => self.count(index, surely),
             Definition { .. } | Named { .. } => {}
         }
     }
