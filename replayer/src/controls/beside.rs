@@ -72,37 +72,49 @@ impl Named {
         many_types: ManyTypes<'_>,
         mut given: Map<String, Value>,
     ) -> Result<Option<Bytes>, String> {
-        let target = between.target;
-        // Of a source that isn't known only what holds for every source is changed.
-        let source = between.source.unwrap_or(target.version);
         if let Some(lang) = &self.lang {
             given.entry("lang").or_insert_with(|| lang.as_str().into());
         }
-        let made = match (self.kind.as_str(), between.source) {
-            ("_template", Some(_)) => {
-                transform::legacy_template_of(&given, source, target, many_types)
-            }
-            ("_template", None) => {
-                let made = transform::template_body(&given);
-                Made { body: made.body, changes: made.changes, refused: Vec::new() }
-            }
-            ("_index_template", _) => transform::index_template(&given, source, target),
-            ("_component_template", _) => transform::component_template(&given, source, target),
-            ("_ingest", _) => transform::pipeline(&given, source, target),
-            ("_scripts", _) => transform::stored_script(&given, source, target),
-            _ => return Ok(None),
-        };
-        if !made.refused.is_empty() {
-            let words = made.refused.iter().map(|one| format!("{}: {}", one.path, one.why));
-            let words = words.collect::<Vec<_>>().join("; ");
-            if matches!(self.kind.as_str(), "_ingest" | "_scripts") {
-                return Err(words);
-            }
-            tracing::warn!(path = self.path, left_out = words, "the target can't have all of it");
-        }
-        let is_same = made.body == Value::Object(given);
-        Ok((!is_same).then(|| made.body.to_string().into()))
+        let made = body(&self.kind, between, many_types, &given)?;
+        let changed = made.filter(|made| *made != Value::Object(given));
+        Ok(changed.map(|changed| changed.to_string().into()))
     }
+}
+
+/// What the target gets for what a cluster has under this first segment of a path; `None`: nothing is known of such.
+///
+/// # Errors
+/// As of [`request`].
+pub(crate) fn body(
+    kind: &str,
+    between: Between,
+    many_types: ManyTypes<'_>,
+    given: &Map<String, Value>,
+) -> Result<Option<Value>, String> {
+    let target = between.target;
+    // Of a source that isn't known only what holds for every source is changed.
+    let source = between.source.unwrap_or(target.version);
+    let made = match (kind, between.source) {
+        ("_template", Some(_)) => transform::legacy_template_of(given, source, target, many_types),
+        ("_template", None) => {
+            let made = transform::template_body(given);
+            Made { body: made.body, changes: made.changes, refused: Vec::new() }
+        }
+        ("_index_template", _) => transform::index_template(given, source, target),
+        ("_component_template", _) => transform::component_template(given, source, target),
+        ("_ingest", _) => transform::pipeline(given, source, target),
+        ("_scripts", _) => transform::stored_script(given, source, target),
+        _ => return Ok(None),
+    };
+    if !made.refused.is_empty() {
+        let words = made.refused.iter().map(|one| format!("{}: {}", one.path, one.why));
+        let words = words.collect::<Vec<_>>().join("; ");
+        if matches!(kind, "_ingest" | "_scripts") {
+            return Err(words);
+        }
+        tracing::warn!(kind, left_out = words, "the target can't have all of a template");
+    }
+    Ok(Some(made.body))
 }
 
 #[cfg(test)]

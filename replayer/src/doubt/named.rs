@@ -7,13 +7,16 @@ use bytes::Bytes;
 use cluster::{Cluster, ClusterError, Method, Repeat, Request, encode_segment};
 use serde_json::{Map, Value, json};
 
+use crate::{context::Context, controls::beside};
+
 /// Makes what is under a path (its last segment may be a pattern) on the target what it is on the source. The inner
 /// `Err`: the target refuses it, and why.
 pub(super) async fn follow(
+    context: &Context,
     source: &Cluster,
-    target: &Cluster,
     path: &[String],
 ) -> Result<Result<(), String>, ClusterError> {
+    let target = &context.sender.target;
     let Some(kind) = Kind::of(path) else { return Ok(Err("not known how to read it".into())) };
     let wanted = kind.read(source, path).await?;
     let found = kind.read(target, path).await?;
@@ -27,7 +30,10 @@ pub(super) async fn follow(
         if kind == Kind::DataStream && found.contains_key(&name) {
             continue;
         }
-        let body = kind.transformed(body);
+        let body = match kind.transformed(context, body) {
+            Ok(body) => body,
+            Err(why) => return Ok(Err(why)),
+        };
         let request = Request::json(Method::PUT, kind.path(&name), body.to_string());
         if let Err(why) = send(target, request).await? {
             return Ok(Err(why));
@@ -67,15 +73,18 @@ impl Kind {
     }
 
     fn path(self, name: &str) -> String {
-        let base = match self {
+        format!("/{}/{}", self.base(), encode_segment(name))
+    }
+
+    fn base(self) -> &'static str {
+        match self {
             Self::LegacyTemplate => "_template",
             Self::IndexTemplate => "_index_template",
             Self::ComponentTemplate => "_component_template",
             Self::Pipeline => "_ingest/pipeline",
             Self::Script => "_scripts",
             Self::DataStream => "_data_stream",
-        };
-        format!("/{base}/{}", encode_segment(name))
+        }
     }
 
     /// What a cluster has under a path, by name.
@@ -116,14 +125,12 @@ impl Kind {
         }
     }
 
-    fn transformed(self, body: Value) -> Value {
-        match (self, body) {
-            (
-                Self::LegacyTemplate | Self::IndexTemplate | Self::ComponentTemplate,
-                Value::Object(body),
-            ) => transform::template_body(&body).body,
-            (_, body) => body,
-        }
+    /// As captured requests of its kind are sent.
+    fn transformed(self, context: &Context, body: Value) -> Result<Value, String> {
+        let Value::Object(given) = &body else { return Ok(body) };
+        let kind = self.base().split('/').next().unwrap_or_default();
+        let many_types = context.settings.types.many_types();
+        Ok(beside::body(kind, context.between, many_types, given)?.unwrap_or(body))
     }
 }
 

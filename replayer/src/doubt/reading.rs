@@ -199,8 +199,7 @@ impl<'a> Reading<'a> {
 
     /// Templates, pipelines, scripts, data streams.
     pub(super) async fn named(&mut self, path: &[String]) -> Result<(), ClusterError> {
-        let target = &self.context.sender.target;
-        if let Err(why) = named::follow(&self.source.cluster, target, path).await? {
+        if let Err(why) = named::follow(self.context, &self.source.cluster, path).await? {
             self.failures.insert(path.join("/"), why);
         }
         Ok(())
