@@ -18,7 +18,7 @@ use std::{
 };
 
 use cluster::{ClusterError, ShardProgress};
-use converge::{Address, Doubt, DoubtKind, Scope, Task};
+use converge::{Address, Doubt, DoubtKind, DoubtReason, Scope, Task};
 use tokio::time::Instant;
 
 use self::reading::Reading;
@@ -81,6 +81,8 @@ struct Questions {
     walks: BTreeSet<Arc<str>>,
     /// `true`: a deletion is in doubt.
     definitions: Vec<(Scope, bool)>,
+    /// Indices that aren't there any more.
+    gone: BTreeSet<String>,
     /// Paths of templates, pipelines, scripts.
     named: BTreeSet<Vec<String>>,
 }
@@ -99,7 +101,11 @@ pub(crate) async fn resolve(
     let mut reading = Reading::new(context, source);
     match ask(&mut reading, &batch, swept).await {
         Ok(()) => Ok(reading.settle(batch)),
-        Err(error) => Err(Unanswered { batch, error }),
+        Err(error) => {
+            let unfilled = std::mem::take(&mut reading.replaced);
+            unfilled.into_iter().for_each(|index| context.indices.replaced_again(index));
+            Err(Unanswered { batch, error })
+        }
     }
 }
 
@@ -114,6 +120,10 @@ async fn ask(
     for (scope, deletes) in &questions.definitions {
         let done = reading.definition(scope, *deletes, swept).await;
         reading.bear(format!("{scope:?}"), done)?;
+    }
+    for index in questions.gone {
+        let done = reading.gone(&index).await;
+        reading.bear(format!("{:?}", Scope::of_index(&index)), done)?;
     }
     for path in questions.named {
         let done = reading.named(&path).await;
@@ -164,6 +174,11 @@ impl Questions {
                     }
                 }
                 DoubtKind::Named { path } => drop(questions.named.insert(path.clone())),
+                DoubtKind::Definition { scope: Scope::Indices(names), .. }
+                    if doubt.reason == DoubtReason::Around =>
+                {
+                    questions.gone.extend(names.iter().cloned());
+                }
                 DoubtKind::Definition { scope, deletes } => {
                     questions.definitions.push((scope.clone(), *deletes));
                 }

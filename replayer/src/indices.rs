@@ -47,7 +47,7 @@ pub(crate) struct Indices {
     /// Indices that were only read.
     read: Mutex<HashMap<String, OnlyRead>>,
     /// Indices that this run has found on the source.
-    seen: Mutex<HashSet<String>>,
+    seen: Mutex<HashMap<String, u64>>,
     chosen: Chosen,
 }
 
@@ -192,6 +192,11 @@ impl Indices {
         self.replaced.lock().remove(index)
     }
 
+    /// What an image had that was replaced hasn't been read yet.
+    pub(crate) fn replaced_again(&self, index: String) {
+        self.replaced.lock().insert(index);
+    }
+
     /// The UUID that the target's index had when it was made sure of.
     pub(crate) fn known_image(&self, index: &str) -> Option<String> {
         let ready = self.ready.lock();
@@ -224,6 +229,7 @@ impl Indices {
     /// The source had deleted what `named` stands for when it answered at `answered`.
     pub(crate) fn remember_deletion(&self, named: Selection, answered: u64) {
         self.ready.lock().retain(|name, _| !named.contains(name));
+        self.seen.lock().retain(|name, _| !named.contains(name));
         let mut deleted = self.deleted.lock();
         match named.single() {
             Some(name) => {
@@ -276,7 +282,7 @@ impl Indices {
             let known = Ready { uuid: Some(uuid), created, look, asked, ..Ready::default() };
             return self.make_stream(index, stream, known).await;
         }
-        self.saw(index);
+        self.saw(index, look);
         let known = Ready { uuid: Some(uuid.clone()), created, look, asked, ..Ready::default() };
         if let Some(parted) = self.make_parts(index, &original, known.clone()).await? {
             return Ok(parted);

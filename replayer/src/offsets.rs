@@ -34,6 +34,30 @@ struct Partition {
 #[derive(Debug, Default)]
 pub(crate) struct Claims(Vec<Place>);
 
+/// The lowest record of each partition that some exchanges need together.
+#[derive(Debug, Default)]
+pub(crate) struct Lowest(BTreeMap<i32, (Offsets, Place)>);
+
+impl Lowest {
+    /// They need this one too.
+    pub(crate) fn hold(&mut self, offsets: &Offsets, place: Place) {
+        let is_lower = |held: &Place| held.epoch != place.epoch || place.offset < held.offset;
+        if self.0.get(&place.partition).is_none_or(|(_, held)| is_lower(held)) {
+            offsets.hold(place);
+            if let Some((of, held)) = self.0.insert(place.partition, (offsets.clone(), place)) {
+                of.let_go(held);
+            }
+        }
+    }
+
+    /// None of them needs any.
+    pub(crate) fn let_go(&mut self) {
+        for (offsets, held) in std::mem::take(&mut self.0).into_values() {
+            offsets.let_go(held);
+        }
+    }
+}
+
 impl Offsets {
     /// Adds a record to what `claims` needs; the same record twice counts once.
     pub(crate) fn claim(&self, claims: &mut Claims, place: Place) {
@@ -89,18 +113,6 @@ impl Offsets {
         }
     }
 
-    /// The exchange isn't finished in this run: its records, and those behind them, are read again by the next.
-    pub(crate) fn keep(&self, claims: &Claims) {
-        let mut partitions = self.0.lock();
-        for place in &claims.0 {
-            if let Some(partition) = partitions.get_mut(&place.partition)
-                && partition.epoch == place.epoch
-            {
-                partition.ledger.keep(place.offset);
-            }
-        }
-    }
-
     /// The exchange is finished.
     pub(crate) fn release(&self, claims: Claims) {
         for place in claims.0 {
@@ -133,7 +145,6 @@ impl Claims {
     }
 
     /// All records claimed.
-    #[cfg(test)]
     pub(crate) fn places(&self) -> &[Place] {
         &self.0
     }

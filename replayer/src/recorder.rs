@@ -18,7 +18,7 @@ use tokio::{
 };
 use tuples::{Tuple, TupleError};
 
-use crate::offsets::{Claims, Offsets};
+use crate::offsets::{self, Claims, Lowest, Offsets};
 
 pub use sink::RecordError;
 use sink::Sink;
@@ -54,10 +54,16 @@ impl Receipt {
         first.is_none_or(|place| self.0.offsets.is_current(place))
     }
 
-    /// It is never settled in this run.
-    pub(crate) fn keep(&self) {
+    /// The first of its records; `None`: it is settled, or has none.
+    pub(crate) fn first(&self) -> Option<offsets::Place> {
+        self.0.claims.lock().as_ref().and_then(Claims::first)
+    }
+
+    /// Has it settled when that which holds the lowest record of each partition is.
+    pub(crate) fn join(&self, lowest: &mut Lowest) {
         if let Some(claims) = self.0.claims.lock().take() {
-            self.0.offsets.keep(&claims);
+            claims.places().iter().for_each(|place| lowest.hold(&self.0.offsets, *place));
+            self.0.offsets.release(claims);
         }
     }
 

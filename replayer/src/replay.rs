@@ -409,6 +409,7 @@ impl Conductor {
         let (offsets, next_key) = (&self.context.offsets, &mut self.next_key);
         let events = self.connections.end(offsets, next_key, goes_on);
         self.enter(events, false).await;
+        self.look_at_source().await;
         match self.share {
             None => self.order.advance(u64::MAX),
             Some(_) => self.publish(),
@@ -427,6 +428,7 @@ impl Conductor {
     async fn tick(&mut self) {
         self.commit().await;
         self.take_up_again();
+        self.doubt_what_is_gone();
         self.look_at_lag();
 
         self.quiet_ticks += 1;

@@ -142,7 +142,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
     });
     if let Some(source) = &context.source {
         tokio::spawn(Arc::clone(source).poll(shutdown.clone()));
-        tokio::spawn(follow_deletions(Arc::clone(&context), shutdown.clone()));
     }
     ready.set(true);
     let partitions = reader.partition_count();
@@ -165,7 +164,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
     ready.set(false);
     let mut ended = conducted?;
     if ended.reached_end {
-        context.indices.follow_deletions().await?;
         let wrong = context.indices.settle_mappings().await?;
         context.metrics.doubt_left.add(i64::try_from(wrong.len()).unwrap_or(i64::MAX));
         ended.open.extend(wrong);
@@ -183,22 +181,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<Summary, RunE
     summary.lost = lost;
     summary.open.extend(lines);
     Ok(summary)
-}
-
-/// How often the target's indices are deleted that the source has no more.
-const FOLLOW: Duration = Duration::from_secs(60);
-
-/// Deletes what the source has deleted without the proxy, until the replayer stops.
-async fn follow_deletions(context: Arc<Context>, shutdown: Shutdown) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(FOLLOW) => {}
-            () = shutdown.draining() => return,
-        }
-        if let Err(error) = context.indices.follow_deletions().await {
-            tracing::warn!(%error, "cannot delete what the source has deleted; trying again in a minute");
-        }
-    }
 }
 
 /// How long a group that is just sharing its partitions anew is waited for, to commit.

@@ -189,6 +189,8 @@ pub enum DoubtReason {
     OverlapsDeletion,
     /// Its record came into the journal long after it was made: the target may have forgotten what was deleted after it.
     Late,
+    /// An index that isn't on the source any more: a lifecycle policy, or somebody past the proxy, may have deleted it.
+    Around,
     /// The target refused the operation with a version conflict where that proves nothing.
     Conflict,
     /// A data stream takes no versions.
@@ -391,6 +393,7 @@ impl DoubtReason {
             Self::Resize => "resize",
             Self::OverlapsDeletion => "overlaps deletion",
             Self::Late => "late",
+            Self::Around => "around the proxy",
             Self::Conflict => "conflict",
             Self::DataStream => "data stream",
             Self::RefusedByTarget => "refused by the target",

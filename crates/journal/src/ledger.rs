@@ -10,24 +10,13 @@ use std::collections::BTreeMap;
 pub struct OffsetLedger {
     open: BTreeMap<u64, u32>,
     next: u64,
-    /// Never finished: nothing from here on is.
-    kept: Option<u64>,
 }
 
 impl OffsetLedger {
     /// Someone needs the record at `offset`; the one behind it begins at `next`.
     pub fn begin(&mut self, offset: u64, next: u64) {
+        *self.open.entry(offset).or_insert(0) += 1;
         self.next = self.next.max(next);
-        if self.kept.is_none_or(|kept| offset < kept) {
-            *self.open.entry(offset).or_insert(0) += 1;
-        }
-    }
-
-    /// The record at `offset` is never finished: of those behind it nothing need be known any more.
-    pub fn keep(&mut self, offset: u64) {
-        let kept = self.kept.map_or(offset, |kept| kept.min(offset));
-        self.kept = Some(kept);
-        self.open.split_off(&kept);
     }
 
     /// One who needed the record at `offset` is done with it.
@@ -41,8 +30,7 @@ impl OffsetLedger {
 
     /// Where a reader that starts anew has to begin.
     pub fn committable(&self) -> u64 {
-        let end = self.kept.unwrap_or(self.next);
-        self.open.first_key_value().map_or(end, |(offset, _)| *offset)
+        self.open.first_key_value().map_or(self.next, |(offset, _)| *offset)
     }
 
     /// Offsets begun and not finished.
@@ -69,23 +57,5 @@ mod tests {
         assert_eq!(ledger.committable(), 30);
         ledger.finish(20);
         assert_eq!((ledger.committable(), ledger.open()), (30, 0));
-    }
-
-    #[test]
-    fn what_is_kept_ends_what_may_be_committed_and_what_is_remembered() {
-        let mut ledger = OffsetLedger::default();
-        for offset in [10, 20, 30] {
-            ledger.begin(offset, offset + 10);
-        }
-        ledger.keep(20);
-        ledger.keep(30);
-        assert_eq!((ledger.committable(), ledger.open()), (10, 1));
-        ledger.begin(40, 50);
-        ledger.begin(10, 20);
-        ledger.finish(10);
-        assert_eq!((ledger.committable(), ledger.open()), (10, 1));
-        ledger.finish(10);
-        ledger.finish(30);
-        assert_eq!((ledger.committable(), ledger.open()), (20, 0));
     }
 }

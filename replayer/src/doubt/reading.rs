@@ -11,7 +11,7 @@ use converge::{
 };
 use deletes::Delete;
 
-use super::{Swept, bulks, named};
+use super::{Swept, bulks, named, tasks::Untold};
 use crate::{
     context::Context,
     indices, noted,
@@ -29,6 +29,8 @@ pub(super) struct Reading<'a> {
     pub(super) unavailable: HashMap<String, String>,
     /// Tasks of the source that aren't over.
     pub(super) running: BTreeSet<Task>,
+    /// Those that nobody tells of.
+    pub(super) untold: HashMap<Task, Untold>,
     /// The concrete indices that were read for a name or a scope.
     pub(super) behind: HashMap<String, Vec<String>>,
     /// Indices whose image turned out to be another one's while it was written to, and is empty now.
@@ -47,6 +49,7 @@ impl<'a> Reading<'a> {
             failures: HashMap::new(),
             unavailable: HashMap::new(),
             running: BTreeSet::new(),
+            untold: HashMap::new(),
             behind: HashMap::new(),
             replaced: BTreeSet::new(),
             walked: BTreeSet::new(),
@@ -177,10 +180,11 @@ impl<'a> Reading<'a> {
         deletes: bool,
         swept: &mut Swept,
     ) -> Result<(), ClusterError> {
-        let names = match self.context.indices.reconcile(scope, deletes).await {
+        let reconciled = self.context.indices.reconcile(scope, deletes).await;
+        let names = match operations::settle(reconciled)? {
             Ok(names) => names,
-            Err(error) => {
-                self.failures.insert(format!("{scope:?}"), error.to_string());
+            Err(why) => {
+                self.failures.insert(format!("{scope:?}"), why);
                 return Ok(());
             }
         };
@@ -193,6 +197,15 @@ impl<'a> Reading<'a> {
                 let done = self.sweep(&index, swept, "walk").await;
                 self.bear(index, done)?;
             }
+        }
+        Ok(())
+    }
+
+    /// An index that the source hasn't any more.
+    pub(super) async fn gone(&mut self, index: &str) -> Result<(), ClusterError> {
+        let followed = self.context.indices.follow_deletion(index).await;
+        if let Err(why) = operations::settle(followed)?.and_then(|followed| followed) {
+            self.failures.insert(format!("{:?}", Scope::of_index(index)), why);
         }
         Ok(())
     }

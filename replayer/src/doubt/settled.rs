@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use converge::{Doubt, DoubtKind};
 
-use super::{Later, Resolved, Waiting, reading::Reading};
+use super::{Later, Resolved, Waiting, reading::Reading, tasks::Untold};
 
 impl Reading<'_> {
     /// Tells which doubts are resolved.
@@ -15,7 +15,11 @@ impl Reading<'_> {
                 resolved.later.push((waiting, later));
                 continue;
             }
-            match self.hit(&self.failures, &waiting.doubt) {
+            let ever = match self.untold(&waiting.doubt) {
+                Some(Untold::Ever(why)) => Some(why.clone()),
+                _ => None,
+            };
+            match ever.or_else(|| self.hit(&self.failures, &waiting.doubt)) {
                 None => resolved.done.push(waiting),
                 Some(why) => resolved.left.push((waiting, why)),
             }
@@ -27,7 +31,17 @@ impl Reading<'_> {
         if matches!(&doubt.kind, DoubtKind::WalkAfter { task, .. } if self.running.contains(task)) {
             return Some(Later::Running);
         }
+        if let Some(Untold::Now(why)) = self.untold(doubt) {
+            return Some(Later::Unavailable(why.clone()));
+        }
         self.hit(&self.unavailable, doubt).map(Later::Unavailable)
+    }
+
+    fn untold(&self, doubt: &Doubt) -> Option<&Untold> {
+        match &doubt.kind {
+            DoubtKind::WalkAfter { task, .. } => self.untold.get(task),
+            _ => None,
+        }
     }
 
     /// What is said of a doubt in `failures`.

@@ -7,6 +7,13 @@ use converge::{DoubtKind, Task};
 
 use super::{Waiting, reading::Reading};
 
+/// Why it isn't known whether a task is over; in words.
+#[derive(Clone, Debug)]
+pub(super) enum Untold {
+    Now(String),
+    Ever(String),
+}
+
 /// In nanoseconds.
 const MILLISECOND: u64 = 1_000_000;
 
@@ -34,21 +41,17 @@ impl Reading<'_> {
             match runs {
                 Ok(true) => drop(self.running.insert(task.clone())),
                 Ok(false) => {}
+                // A node doesn't say.
+                Err(error @ ClusterError::Unavailable { .. }) => {
+                    self.untold.insert(task.clone(), Untold::Now(error.to_string()));
+                }
                 Err(error) if error.is_transient() => return Err(error),
-                // Not allowed to see tasks: whether the index can be walked isn't known.
-                Err(error) => self.not_told_of(task, batch, &error),
+                // Not allowed to see tasks.
+                Err(error) => {
+                    drop(self.untold.insert(task.clone(), Untold::Ever(error.to_string())))
+                }
             }
         }
         Ok(())
-    }
-
-    fn not_told_of(&mut self, task: &Task, batch: &[Waiting], error: &ClusterError) {
-        for waiting in batch {
-            if let DoubtKind::WalkAfter { index, task: after } = &waiting.doubt.kind
-                && after == task
-            {
-                self.failures.insert(index.to_string(), error.to_string());
-            }
-        }
     }
 }

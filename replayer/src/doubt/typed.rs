@@ -30,6 +30,11 @@ impl Reading<'_> {
                 // What failed is read again the next time, and by then something has to say so.
                 let of_index = |key: &String| key.split('/').next() == Some(&*index);
                 let failed = self.failures.keys().any(of_index);
+                if self.unavailable.keys().any(of_index) {
+                    // Its doubts are asked again, and it is filled then.
+                    self.context.indices.replaced_again(index);
+                    continue;
+                }
                 if !failed && !self.replaced.contains(&index) {
                     self.context.indices.drop_stale(&index).await?;
                 }

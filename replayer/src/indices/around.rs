@@ -7,23 +7,44 @@ use serde_json::{Value, json};
 use super::{IndexError, Indices};
 
 impl Indices {
-    /// This run has found the index on the source.
-    pub(super) fn saw(&self, index: &str) {
-        self.seen.lock().insert(index.to_owned());
+    /// This run has found the index on the source, after so many looks at it.
+    pub(super) fn saw(&self, index: &str, look: u64) {
+        self.seen.lock().insert(index.to_owned(), look);
     }
 
-    /// Deletes the images of indices that this run has found on the source, and that it has no more.
-    pub(crate) async fn follow_deletions(&self) -> Result<(), IndexError> {
-        let Some(source) = &self.source else { return Ok(()) };
-        let seen: Vec<String> = self.seen.lock().iter().cloned().collect();
-        for index in seen.into_iter().filter(|index| source.uuid(index).is_none()) {
-            // Looks again first.
-            self.reconcile(&Scope::of_index(&index), false).await?;
-            if source.uuid(&index).is_none() {
-                self.seen.lock().remove(&index);
-            }
+    /// Indices that this run has found on the source, and that weren't there when it was last looked at: each once.
+    pub(crate) fn gone(&self) -> Vec<String> {
+        let Some(source) = &self.source else { return Vec::new() };
+        let looks = source.looks();
+        let mut seen = self.seen.lock();
+        let gone = |(index, look): &(&String, &u64)| looks > **look && source.uuid(index).is_none();
+        let gone: Vec<String> = seen.iter().filter(gone).map(|(index, _)| index.clone()).collect();
+        seen.retain(|index, _| !gone.contains(index));
+        gone
+    }
+
+    /// Deletes the image of an index that the source hasn't any more. Nothing else writes to it meanwhile.
+    ///
+    /// # Errors
+    /// The outer one as everywhere; the inner one: what a person has to do, in words.
+    pub(crate) async fn follow_deletion(
+        &self,
+        index: &str,
+    ) -> Result<Result<(), String>, IndexError> {
+        let Some(source) = &self.source else { return Ok(Ok(())) };
+        source.look().await?;
+        let behind = source.concrete(index).await?;
+        if behind.iter().any(|behind| behind == index) {
+            // It was made again, and what is written to it says so.
+            return Ok(Ok(()));
         }
-        Ok(())
+        if !behind.is_empty() {
+            let behind = behind.join(", ");
+            return Ok(Err(format!(
+                "the source has made it an alias of {behind}, without the proxy: migrate that, and delete the index on the target"
+            )));
+        }
+        self.reconcile(&Scope::of_index(index), false).await.map(|_| Ok(()))
     }
 
     /// Takes the writing of aliases from all indices of the target but `index`, for which the source has it now.

@@ -9,10 +9,16 @@ use std::collections::BTreeMap;
 
 use converge::order::ExchangeKey;
 
-use crate::recorder::Receipt;
+use crate::{
+    offsets::{Lowest, Place},
+    recorder::Receipt,
+};
 
-/// Receipts that are held one by one, at most. What comes on top is kept for the next run.
+/// Receipts that are held one by one, at most. Of what comes on top the lowest record of each partition is.
 const MOST: usize = 200_000;
+
+/// The partition of what has no record.
+const NOWHERE: i32 = -1;
 
 /// When an exchange began, and its key.
 pub(crate) type Begun = (u64, ExchangeKey);
@@ -21,12 +27,15 @@ pub(crate) type Begun = (u64, ExchangeKey);
 pub(super) struct Held {
     /// Exchanges with doubts or failures that are open, and how many of them.
     open: BTreeMap<Begun, usize>,
-    /// When the oldest exchange began that failed, or that stays in doubt: in this run nothing changes that.
-    failed: Option<u64>,
+    /// By partition: when the oldest exchange began that failed, or that stays in doubt. As long as this replayer has the
+    /// partition nothing changes that.
+    failed: BTreeMap<i32, u64>,
     /// By the time of the answer.
     receipts: BTreeMap<u64, Vec<Receipt>>,
     /// How many.
     count: usize,
+    /// What isn't held one by one, and the latest answer of it.
+    rest: (Lowest, u64),
 }
 
 impl Held {
@@ -47,10 +56,16 @@ impl Held {
         }
     }
 
-    /// One of them, or something else of it, stays open until the end of the run.
-    pub(super) fn failed(&mut self, exchange: Begun) {
-        let (began, _) = exchange;
-        self.failed = Some(self.failed.map_or(began, |failed| failed.min(began)));
+    /// Something of an exchange stays open, whose first record this is.
+    pub(super) fn failed(&mut self, (began, _): Begun, place: Option<Place>) {
+        let partition = place.map_or(NOWHERE, |place| place.partition);
+        let oldest = self.failed.entry(partition).or_insert(began);
+        *oldest = began.min(*oldest);
+    }
+
+    /// Another replayer has the partition, and finds its failures anew.
+    pub(super) fn lose(&mut self, partition: i32) {
+        self.failed.remove(&partition);
     }
 
     /// A delete, or what may have been one, answered at this time, is done.
@@ -62,7 +77,7 @@ impl Held {
     /// When the oldest exchange began that has something open.
     pub(super) fn oldest(&self) -> Option<u64> {
         let open = self.open.first_key_value().map(|((began, _), _)| *began);
-        open.into_iter().chain(self.failed).min()
+        open.into_iter().chain(self.failed.values().copied()).min()
     }
 
     /// Settles what nothing older keeps, here or `elsewhere`.
@@ -76,20 +91,27 @@ impl Held {
             self.count -= settled.len();
             settled.iter().for_each(Receipt::settle);
         }
-        self.keep(skew);
+        let (rest, latest) = &mut self.rest;
+        if latest.saturating_add(skew) < before || before == u64::MAX {
+            rest.let_go();
+            *latest = 0;
+        }
+        self.join(skew);
     }
 
-    /// Holds no more what is not settled in this run, nor more than may be held.
-    fn keep(&mut self, skew: u64) {
-        let failed = self.failed.unwrap_or(u64::MAX);
+    /// Holds together what is behind a failure, which may be all that comes, and what is more than may be held one by one.
+    fn join(&mut self, skew: u64) {
+        let failed = self.failed.values().min().copied().unwrap_or(u64::MAX);
         while let Some(last) = self.receipts.last_entry() {
             let is_behind = failed != u64::MAX && last.key().saturating_add(skew) >= failed;
             if !is_behind && self.count <= MOST {
                 return;
             }
-            let kept = last.remove();
-            self.count -= kept.len();
-            kept.iter().for_each(Receipt::keep);
+            let (rest, latest) = &mut self.rest;
+            *latest = (*last.key()).max(*latest);
+            let joined = last.remove();
+            self.count -= joined.len();
+            joined.iter().for_each(|receipt| receipt.join(rest));
         }
     }
 }
@@ -128,17 +150,24 @@ mod tests {
             offsets.claim(&mut claims, Place { partition, offset, next: offset + 1, epoch: 0 });
             Receipt::new(offsets.clone(), claims, 1)
         };
-        held.failed((40, ExchangeKey(1)));
+        let failed = Place { partition: 3, offset: 0, next: 1, epoch: 0 };
+        held.failed((40, ExchangeKey(1)), Some(failed));
         held.done(30, delete(0, 3));
-        for answered in 50..60 {
+        for answered in (50..60).rev() {
             held.done(answered, delete(0, answered));
         }
         held.settle(0, u64::MAX);
         assert_eq!((held.count, held.receipts.len(), held.oldest()), (0, 0, Some(40)));
         assert_eq!(offsets.take_committable(), [(0, 50)]);
-        // Another partition isn't held up, until something behind the failure is done in it.
-        delete(1, 7).settle();
-        assert_eq!(offsets.take_committable(), [(1, 8)]);
+        held.done(60, delete(1, 7));
+        held.settle(0, u64::MAX);
+        assert_eq!(offsets.take_committable(), [(1, 7)]);
+        // Whoever has the partition of the failure now takes care of it.
+        held.lose(3);
+        held.settle(0, 60);
+        assert_eq!(offsets.take_committable(), []);
+        held.settle(0, u64::MAX);
+        assert_eq!(offsets.take_committable(), [(0, 60), (1, 8)]);
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Conductor {
         for partition in partitions {
             self.context.offsets.forget(*partition);
             self.low_water.end(*partition);
+            self.held_back.lose(*partition);
             if let Some(share) = &mut self.share {
                 share.lose(*partition);
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use converge::{
-    DoubtKind, Scope,
+    Doubt, DoubtKind, DoubtReason, Scope,
     order::{ExchangeKey, Role},
 };
 use tokio::time::Instant;
@@ -13,6 +13,9 @@ use crate::{
     context::RunError,
     doubt::{self, Later, Resolved, Unanswered, Waiting},
     indices,
+    metrics::Metrics,
+    offsets::Claims,
+    recorder::Receipt,
     source::Source,
     stream::GRACE,
 };
@@ -77,11 +80,21 @@ impl Conductor {
                 }
                 tracing::warn!(%error, doubts = batch.len(), "doubts are put off: a cluster doesn't answer");
                 for waiting in batch {
-                    self.put_off(waiting, began);
+                    match waiting.receipt.is_current() {
+                        true => self.put_off(waiting, began),
+                        false => self.held_back.closed(waiting.of),
+                    }
                 }
                 return Ok(());
             }
         };
+        // Of a partition that has gone meanwhile another replayer resolves them.
+        let mut resolved = resolved;
+        let stale = |waiting: &Waiting| !waiting.receipt.is_current();
+        let left = resolved.left.extract_if(.., |(waiting, _)| stale(waiting));
+        let later = resolved.later.extract_if(.., |(waiting, _)| stale(waiting));
+        let gone = left.map(|(waiting, _)| waiting).chain(later.map(|(waiting, _)| waiting));
+        gone.for_each(|waiting| self.held_back.closed(waiting.of));
         for waiting in resolved.done {
             self.held_back.closed(waiting.of);
             self.held_back.done(waiting.answered, waiting.receipt);
@@ -105,6 +118,32 @@ impl Conductor {
             }
         }
         Ok(())
+    }
+
+    /// Looks at the source once more: at the end, what is gone there shall be gone on the target.
+    pub(super) async fn look_at_source(&mut self) {
+        let Some(source) = &self.context.source else { return };
+        if let Err(error) = source.look().await {
+            tracing::warn!(%error, "cannot look at the source's indices at the end");
+        }
+        self.doubt_what_is_gone();
+    }
+
+    /// An index that has gone from the source is in doubt: nobody may have asked for that through a proxy.
+    pub(super) fn doubt_what_is_gone(&mut self) {
+        for index in self.context.indices.gone() {
+            self.next_key += 1;
+            let answered = indices::now();
+            let of = (answered, ExchangeKey(self.next_key));
+            let reason = DoubtReason::Around;
+            Metrics::count(&self.context.metrics.doubt, reason.as_str());
+            self.held_back.open(of, 1);
+            let scope = Scope::of_index(&index);
+            let doubt = Doubt { kind: DoubtKind::Definition { scope, deletes: true }, reason };
+            let receipt = Receipt::new(self.context.offsets.clone(), Claims::default(), 1);
+            let about = format!("index {index} of the source");
+            self.doubts.put(Waiting { doubt, about, of, answered, receipt, since: None });
+        }
     }
 
     fn put_off(&mut self, mut waiting: Waiting, since: Instant) {
@@ -131,8 +170,7 @@ impl Conductor {
     pub(super) fn leave(&mut self, waiting: &Waiting, why: &str) {
         self.context.metrics.doubt_left.inc();
         self.held_back.closed(waiting.of);
-        self.held_back.failed(waiting.of);
-        waiting.receipt.keep();
+        self.held_back.failed(waiting.of, waiting.receipt.first());
         let what = match &waiting.doubt.kind {
             DoubtKind::ById(address) | DoubtKind::ByIdAnywhere(address) => {
                 format!("{}/{}", address.index, address.id)

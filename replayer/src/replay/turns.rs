@@ -136,7 +136,7 @@ impl Conductor {
                 }
                 self.held_back.open((began, key), left.doubts.len());
                 if !left.failed.is_empty() {
-                    self.held_back.failed((began, key));
+                    self.held_back.failed((began, key), place);
                 }
                 for line in left.failed {
                     self.note(line);

@@ -243,7 +243,7 @@ impl Lab {
         self.on_target.make_index(index, mappings).await.unwrap();
     }
 
-    /// Waits until the target hasn't the index any more: it is looked for once a minute.
+    /// Waits until the target hasn't the index any more.
     pub async fn wait_until_gone(&self, index: &str) {
         let until = Instant::now() + Duration::from_secs(120);
         while !self.on_target.index_definitions(index).await.unwrap().is_empty() {
