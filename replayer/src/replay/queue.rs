@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use crate::doubt::Waiting;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     by_answer: BTreeMap<u64, Vec<Waiting>>,
     count: usize,
+    /// Since when a cluster has answered no reading at all.
+    pub(super) unanswered: Option<Instant>,
 }
 
 impl Queue {

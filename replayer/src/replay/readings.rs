@@ -71,11 +71,14 @@ impl Conductor {
         began: Instant,
         resolved: Result<Resolved, Unanswered>,
     ) -> Result<(), RunError> {
-        let resolved = match resolved {
-            Ok(resolved) => resolved,
+        let mut resolved = match resolved {
+            Ok(resolved) => {
+                self.doubts.unanswered = None;
+                resolved
+            }
             Err(Unanswered { batch, error }) => {
-                let first = batch.iter().filter_map(|waiting| waiting.since).min();
-                if !error.is_transient() || self.is_out_of_patience(first.unwrap_or(began)) {
+                let since = *self.doubts.unanswered.get_or_insert(began);
+                if !error.is_transient() || self.is_out_of_patience(since) {
                     return Err(error.into());
                 }
                 tracing::warn!(%error, doubts = batch.len(), "doubts are put off: a cluster doesn't answer");
@@ -89,7 +92,6 @@ impl Conductor {
             }
         };
         // Of a partition that has gone meanwhile another replayer resolves them.
-        let mut resolved = resolved;
         let stale = |waiting: &Waiting| !waiting.receipt.is_current();
         let left = resolved.left.extract_if(.., |(waiting, _)| stale(waiting));
         let later = resolved.later.extract_if(.., |(waiting, _)| stale(waiting));
