@@ -4,10 +4,14 @@
 //! election made another the leader) takes no record ever again. What was acknowledged is the broker's loss; everything else
 //! goes to another producer, in the order in which it was taken. What the broker has of it comes twice: readers know a record
 //! by its number.
+//!
+//! Where no producer is let write, because a right is missing, nothing is kept for another: what comes is reported as not
+//! delivered at once, so that nobody waits for an operator. Another producer is tried once in a while.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use rdkafka::config::ClientConfig;
 
 use super::access::Access;
@@ -22,6 +26,52 @@ use crate::AppendSettings;
 const COPIED: usize = 2600;
 /// Between two producers, where one breaks after the other.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The same where none is let write: somebody may have put that right.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
+
+/// What a producer can't go on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// It and Kafka disagree on what was acknowledged: another one can go on.
+    Disagrees,
+    /// Another one would be told the same, before somebody has changed something.
+    Barred,
+}
+
+impl Broken {
+    /// By the code that librdkafka broke it with.
+    pub(super) fn by(code: Code) -> Option<Broken> {
+        match code {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR => None,
+            code if lacking(code).is_some() => Some(Broken::Barred),
+            _ => Some(Broken::Disagrees),
+        }
+    }
+
+    fn pause(self) -> Duration {
+        match self {
+            Broken::Disagrees => PAUSE,
+            Broken::Barred => LONG_PAUSE,
+        }
+    }
+}
+
+/// What every producer lacks that breaks with this code, if one does.
+pub(super) fn lacking(code: Code) -> Option<&'static str> {
+    match code {
+        Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED => {
+            Some("the right to Write to the topic, and IdempotentWrite on brokers before 2.8")
+        }
+        Code::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED => {
+            Some("the right to Write with its transactional.id")
+        }
+        Code::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT => {
+            Some("a transaction.timeout.ms that brokers allow")
+        }
+        Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE => Some("brokers of Kafka 0.11 or later"),
+        _ => None,
+    }
+}
 
 /// What a producer is made of.
 pub(super) struct Recipe {
@@ -79,16 +129,17 @@ impl Recipe {
 pub(super) struct Retry(Option<Instant>);
 
 impl Retry {
-    /// Makes another producer, unless that is to wait: for so long.
-    pub(super) fn begin_anew(&mut self, core: &Core) -> Option<Duration> {
-        let wait = self.0.map_or(Duration::ZERO, |at| PAUSE.saturating_sub(at.elapsed()));
+    /// Makes another producer in place of one that is broken so, unless that is to wait: for so long.
+    pub(super) fn begin_anew(&mut self, core: &Core, broken: Broken) -> Option<Duration> {
+        let pause = broken.pause();
+        let wait = self.0.map_or(Duration::ZERO, |at| pause.saturating_sub(at.elapsed()));
         if !wait.is_zero() {
             return Some(wait);
         }
         self.0 = Some(Instant::now());
         if let Err(error) = core.begin_anew() {
-            tracing::error!(error, "no other producer can be made: records wait");
-            return Some(PAUSE);
+            tracing::error!(error, "no other producer can be made: it is tried again");
+            return Some(pause);
         }
         None
     }
@@ -135,10 +186,12 @@ impl Core {
                 Arc::clone(&gathered.producer)
             };
             producer.flush(left());
-            if self.reports.spills || !producer.is_broken() || left().is_zero() {
+            let broken = producer.broken().filter(|broken| *broken == Broken::Disagrees);
+            let Some(broken) = broken else { break };
+            if self.reports.spills || left().is_zero() {
                 break;
             }
-            if let Some(wait) = retry.begin_anew(self) {
+            if let Some(wait) = retry.begin_anew(self, broken) {
                 producer.poll(wait.min(left()));
             }
         }

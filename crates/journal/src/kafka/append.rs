@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::access::Access;
-use super::anew::{Recipe, Retry};
+use super::anew::{Broken, Recipe, Retry};
 use super::produce::{Message, Producer, Reports, SendError};
 use super::token::Tokens;
 use super::topic::{self, Limits, Remembered};
@@ -128,9 +128,11 @@ impl Core {
             }
             producer.poll(patience);
             // A spill takes what there is from a broken one, and begins anew itself.
-            let is_broken = producer.is_broken() && !self.reports.spills;
+            let broken = producer.broken().filter(|_| !self.reports.spills);
             drop(producer);
-            if is_broken && let Some(wait) = retry.begin_anew(self) {
+            let waits = broken.and_then(|broken| retry.begin_anew(self, broken));
+            // What came since waits for the next one, too; without hope for one it is handed over, and refused.
+            if let (Some(Broken::Disagrees), Some(wait)) = (broken, waits) {
                 patience = wait;
                 continue;
             }

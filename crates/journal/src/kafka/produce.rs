@@ -19,10 +19,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rdkafka::bindings as sys;
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::ClientConfig;
 
 use super::access::{PRINCIPAL, told};
+use super::anew::{Broken, lacking};
 use super::token::{Token, Tokens};
 use crate::Lane;
 
@@ -43,7 +45,7 @@ pub(super) struct Reports {
     pub(super) moved: AtomicUsize,
     /// By partition: records that are done with, whatever came of them.
     pub(super) settled: Box<[AtomicU64]>,
-    /// Producers that met what they can't go on from.
+    /// Producers that met what they can't go on from, and another can.
     pub(super) broken: AtomicU64,
     /// There is a spill for what Kafka does not take.
     pub(super) spills: bool,
@@ -78,15 +80,15 @@ impl Reports {
         }
     }
 
-    /// What became of a record. With a spill, or when its producer is `broken`, nothing that follows an undelivered record
-    /// of a lane counts before that is there: it goes there too, delivered or not.
-    fn report(&self, message: Box<Message>, delivered: bool, broken: bool) {
+    /// What became of a record. With a spill, or when another producer follows its own, nothing that follows an undelivered
+    /// record of a lane counts before that is there: it goes there too, delivered or not.
+    fn report(&self, message: Box<Message>, delivered: bool, another_follows: bool) {
         self.delivered.fetch_add(usize::from(delivered), Ordering::Relaxed);
         let lane = &message.lane;
         let waker = if delivered && !lane.is_kept() {
             self.settle(&message);
             lane.durable().raise(message.number)
-        } else if !lane.drains() && (self.spills || broken || lane.is_kept()) {
+        } else if !lane.drains() && (self.spills || another_follows || lane.is_kept()) {
             lane.keep(true);
             // Under the lock: who sees that it is settled sees that it is kept.
             let mut kept = self.kept.lock();
@@ -192,7 +194,8 @@ impl Producer {
     }
 
     /// Hands a record over, whose bytes the caller has counted as waiting. Gives it back when the
-    /// queue is full, and when this producer is broken and another will take it.
+    /// queue is full, and when this producer is broken and another will take it. One that is barred reports it as not
+    /// delivered.
     pub(super) fn send(&self, message: Message) -> Result<(), SendError> {
         let (data, length) = (message.record.as_ptr(), message.record.len());
         let (key, partition) = (message.lane.key(), message.lane.partition());
@@ -219,36 +222,44 @@ impl Producer {
         // SAFETY: produce failed, so librdkafka has forgotten the pointer; the box is ours again.
         let parked = unsafe { Box::from_raw(parked) };
         // SAFETY: reads a thread-local of librdkafka.
-        match unsafe { sys::rd_kafka_last_error() } {
-            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
+        let error = unsafe { sys::rd_kafka_last_error() };
+        match (error, broken(self.client)) {
+            (Code::RD_KAFKA_RESP_ERR__QUEUE_FULL, _) => Err(SendError::Later(*parked)),
+            (Code::RD_KAFKA_RESP_ERR__FATAL, Some(Broken::Disagrees)) if !self.reports.spills => {
                 Err(SendError::Later(*parked))
             }
-            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FATAL if !self.reports.spills => {
-                Err(SendError::Later(*parked))
+            // Why was logged when it broke: not for each record again.
+            (Code::RD_KAFKA_RESP_ERR__FATAL, Some(Broken::Barred)) => {
+                self.reports.report(parked, false, false);
+                Ok(())
             }
-            error => {
-                self.reports.report(parked, false, is_broken(self.client));
+            (error, broken) => {
+                self.reports.report(parked, false, broken == Some(Broken::Disagrees));
                 Err(SendError::Refused(format!("{error:?}")))
             }
         }
     }
 
-    /// Whether it has met what it can't go on from: then it takes no record ever again. Logged and counted once.
-    pub(super) fn is_broken(&self) -> bool {
+    /// What it can't go on from, once it has met that: then it takes no record ever again. Logged once, and counted when
+    /// another producer helps.
+    pub(super) fn broken(&self) -> Option<Broken> {
         let mut reason = [0; 512];
         // SAFETY: `client` is live; librdkafka writes a C string into the buffer when there is such an error.
         let code =
             unsafe { sys::rd_kafka_fatal_error(self.client, reason.as_mut_ptr(), reason.len()) };
-        if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return false;
+        let broken = Broken::by(code)?;
+        if self.told.swap(true, Ordering::Relaxed) {
+            return Some(broken);
         }
-        if !self.told.swap(true, Ordering::Relaxed) {
+        // SAFETY: as above: there is one.
+        let reason = unsafe { CStr::from_ptr(reason.as_ptr()) }.to_string_lossy();
+        if let Some(missing) = lacking(code) {
+            tracing::error!(missing, %reason, ?code, "Kafka lets no producer write: something is missing. It is tried again");
+        } else {
             self.reports.broken.fetch_add(1, Ordering::Relaxed);
-            // SAFETY: as above: there is one.
-            let reason = unsafe { CStr::from_ptr(reason.as_ptr()) }.to_string_lossy();
             tracing::error!(%reason, ?code, "Kafka and its producer disagree for good: another producer is made");
         }
-        true
+        Some(broken)
     }
 
     /// Serves delivery reports for at most `patience`, then wakes who waited for them.
@@ -330,7 +341,7 @@ unsafe fn set_token(client: *mut sys::rd_kafka_t, token: &Token) -> Result<(), S
             message.len(),
         )
     };
-    if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+    if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
         return Ok(());
     }
     // SAFETY: librdkafka has written a C string into it.
@@ -357,11 +368,10 @@ pub(super) enum SendError {
     Refused(String),
 }
 
-/// Whether a client has met what it can't go on from. The client is live.
-fn is_broken(client: *mut sys::rd_kafka_t) -> bool {
+/// What a client can't go on from, if it has met that. The client is live.
+fn broken(client: *mut sys::rd_kafka_t) -> Option<Broken> {
     // SAFETY: the client is live, as callers see to; without a buffer only the code is given.
-    let code = unsafe { sys::rd_kafka_fatal_error(client, ptr::null_mut(), 0) };
-    code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+    Broken::by(unsafe { sys::rd_kafka_fatal_error(client, ptr::null_mut(), 0) })
 }
 
 /// librdkafka's own log lines.
@@ -404,6 +414,7 @@ unsafe extern "C" fn delivered(
     if message.payload.cast_const().cast() != parked.record.as_ptr() {
         reports.moved.fetch_add(1, Ordering::Relaxed);
     }
-    let delivered = message.err == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
-    reports.report(parked, delivered, !delivered && is_broken(client));
+    let delivered = message.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR;
+    let another_follows = !delivered && broken(client) == Some(Broken::Disagrees);
+    reports.report(parked, delivered, another_follows);
 }

@@ -19,8 +19,14 @@ const TOPIC: &str = "t";
 const PARTITIONS: i32 = 3;
 
 fn begin() -> (Cluster, Arc<KafkaAppender>) {
+    begin_with(&[])
+}
+
+/// The broker says these things to those that want to be known as producers.
+fn begin_with(to_producers: &[Code]) -> (Cluster, Arc<KafkaAppender>) {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(TOPIC, PARTITIONS, 1).unwrap();
+    cluster.request_errors(RDKafkaApiKey::InitProducerId, to_producers);
     let brokers = cluster.bootstrap_servers();
     let access = Access::new(&brokers, &[]).unwrap();
     let limits = Limits::unasked(&access, None);
@@ -161,4 +167,33 @@ async fn what_no_producer_delivers_in_time_is_counted_and_its_waiters_are_told()
     // One a second at most, whatever comes of them; on a busy machine fewer.
     assert!((1..=5).contains(&broken), "{broken}");
     tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap_err();
+}
+
+/// A right that is missing is an operator's to give: nobody is to wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_producer_is_let_write_records_are_refused_until_one_is() {
+    // Said to the first one, and to the one that is made in its place at once.
+    let (cluster, appender) =
+        begin_with(&[Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 2]);
+    let (mut refused, end) = (0, Instant::now() + PATIENCE);
+    let lane = loop {
+        assert!(Instant::now() < end);
+        // What was lost of a connection stays lost: each is another one's.
+        let lane = Lane::new(0, b"client", false);
+        append(&appender, &lane, 1).unwrap();
+        let told = tokio::time::timeout(PATIENCE, lane.durable().reached(1)).await.unwrap();
+        if told.is_ok() {
+            break lane;
+        }
+        refused += 1;
+    };
+    // Those that two producers had when they broke, and all that came before the third.
+    assert!(refused > 2, "{refused}");
+    append(&appender, &lane, 2).unwrap();
+    reached(&lane, 2).await;
+    assert_eq!((appender.broken(), appender.lost(), appender.waiting_bytes()), (0, refused, 0));
+    assert_eq!(found(&cluster).await, [("client".to_owned(), vec![1, 2])].into());
+    // Nothing is lost anew.
+    let closing = tokio::task::spawn_blocking(move || appender.close(PATIENCE));
+    assert_eq!(closing.await.unwrap(), refused);
 }
