@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The same where a spill can take their place: clients wait for it at the proxy's start.
 const SHORT_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a poller looks at a broken producer alone at a time: it may be closed meanwhile.
+const SLICE: Duration = Duration::from_millis(50);
+
 /// The writing end of a Kafka journal.
 pub(crate) struct KafkaAppender {
     url: String,
@@ -130,10 +133,14 @@ impl Core {
             // A spill takes what there is from a broken one, and begins anew itself.
             let broken = producer.broken().filter(|_| !self.reports.spills);
             drop(producer);
+            // Closing begins anew itself, within its own patience.
+            if self.closed.load(Ordering::Acquire) {
+                return;
+            }
             let waits = broken.and_then(|broken| retry.begin_anew(self, broken));
             // What came since waits for the next one, too; without hope for one it is handed over, and refused.
             if let (Some(Broken::Disagrees), Some(wait)) = (broken, waits) {
-                patience = wait;
+                patience = wait.min(SLICE);
                 continue;
             }
             let mut gathered = self.gathered.lock();
