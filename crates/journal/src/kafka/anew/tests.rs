@@ -164,8 +164,9 @@ async fn what_no_producer_delivers_in_time_is_counted_and_its_waiters_are_told()
     });
     let (lost, again, broken) = closing.await.unwrap();
     assert_eq!((lost, again), (3, 3));
-    // One a second at most, whatever comes of them; on a busy machine fewer.
-    assert!((1..=5).contains(&broken), "{broken}");
+    // One a second at most, whatever comes of them: the first at once, and each of both that make others begins to count
+    // for itself. A busy machine makes fewer.
+    assert!((1..=6).contains(&broken), "{broken}");
     tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap_err();
 }
 
