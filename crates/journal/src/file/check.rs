@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use super::format::{self, SEGMENT_HEADER};
 use super::segment;
 
 /// Made, and removed again.
@@ -29,22 +28,14 @@ pub(crate) fn check(folder: &Path) -> io::Result<()> {
     };
     let mut front = Vec::new();
     file.take(LOOK).read_to_end(&mut front)?;
-    // Damage alone is no reason: it is cut off, or passed over.
-    if front.len() < SEGMENT_HEADER
-        || format::is_segment_header(&front, last.base)
-        || format::next_header(&front).is_some()
-    {
-        return Ok(());
-    }
-    let message = format!("{} is no segment of a journal", last.path.display());
-    Err(io::Error::new(io::ErrorKind::InvalidData, message))
+    segment::refuse_foreign(last, &front)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::{FileAppender, Named};
+    use super::super::{FileAppender, Named, format};
     use super::*;
     use crate::AppendSettings;
 

@@ -24,6 +24,15 @@ pub(super) fn is_segment_header(bytes: &[u8], base: u64) -> bool {
     bytes.get(..SEGMENT_HEADER) == Some(&segment_header(base)[..])
 }
 
+/// Whether `bytes`, the front of a file or all of it, may be what is left of the segment that begins at `base`. A crash leaves
+/// a torn one behind, or zeros; damage hits its header, or frames. What is none of these is another program's.
+pub(super) fn may_be_segment(bytes: &[u8], base: u64) -> bool {
+    bytes.starts_with(SEGMENT_MAGIC)
+        || segment_header(base).starts_with(bytes)
+        || bytes.iter().all(|byte| *byte == 0)
+        || next_header(bytes).is_some()
+}
+
 /// The header in front of `key` and `record`.
 ///
 /// The caller keeps keys below 64 KiB and bodies below [`MAX_BODY`].

@@ -67,11 +67,22 @@ pub(super) struct Recovered {
     pub torn: u64,
 }
 
+/// Refuses a file that is none of a journal's, however it is called. `front` is its front, or all of it. Damage alone is no
+/// reason: it is cut off, or passed over.
+pub(super) fn refuse_foreign(segment: &Segment, front: &[u8]) -> io::Result<()> {
+    if format::may_be_segment(front, segment.base) {
+        return Ok(());
+    }
+    let message = format!("{} is no segment of a journal", segment.path.display());
+    Err(io::Error::new(io::ErrorKind::InvalidData, message))
+}
+
 /// Cuts off what stands behind the last whole frame of a segment. Damage in front of a whole frame
-/// stays where it is. Takes the segment into memory: it is bounded by the segment's size and one
+/// stays where it is; a file that is no segment stays as it is. Takes the segment into memory: it is bounded by the segment's size and one
 /// group.
 pub(super) fn recover(segment: &Segment) -> io::Result<Recovered> {
     let bytes = fs::read(&segment.path)?;
+    refuse_foreign(segment, &bytes)?;
     let file = OpenOptions::new().write(true).open(&segment.path)?;
     let (mut at, mut whole) = (SEGMENT_HEADER, SEGMENT_HEADER);
     if bytes.len() < SEGMENT_HEADER {

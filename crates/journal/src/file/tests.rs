@@ -66,6 +66,29 @@ async fn a_torn_end_is_cut_off_at_every_length_and_what_follows_is_read() {
 }
 
 #[tokio::test]
+async fn another_programs_file_is_refused_and_stays_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let foreign = folder.path().join("00000000000000000007.seg");
+    for bytes in [&b"short"[..], b"something else, of another program, that is longer", &[7; 5000]]
+    {
+        fs::write(&foreign, bytes).unwrap();
+        let refused = Appender::open(&url(folder.path()), &small()).unwrap_err().to_string();
+        assert!(refused.contains("00000000000000000007.seg is no segment"), "{refused}");
+        assert_eq!(fs::read(&foreign).unwrap(), bytes);
+        assert_eq!(segment::list(folder.path()).unwrap().len(), 1);
+    }
+    // What a crash leaves of one that had just been begun, and a header that was damaged.
+    let mut damaged = super::format::segment_header(7);
+    damaged[12] ^= 1;
+    for bytes in [&[0; 9][..], &[0; 5000], &damaged] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("00000000000000000007.seg"), bytes).unwrap();
+        fill(folder.path(), &small(), 1, 3).await;
+        assert_eq!(read(folder.path()).await, (vec![1, 2], vec![]));
+    }
+}
+
+#[tokio::test]
 async fn a_flipped_bit_is_reported_with_its_place_and_the_rest_is_read() {
     let folder = TempDir::new().unwrap();
     fill(folder.path(), &AppendSettings::default(), 1, 4).await;
