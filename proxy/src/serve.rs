@@ -100,13 +100,6 @@ async fn last_answers(
 ) {
     let opaque = connection.opaque().is_some();
     match ended {
-        Ended::Closed | Ended::Failed(_)
-            if connection.awaits_answers() || connection.is_sending() =>
-        {
-            // The journal shall have the answer, though the client may not want it.
-            let enough = || !connection.awaits_answers() && !connection.is_sending();
-            let _ = until(answers, enough).await;
-        }
         Ended::Closed if opaque => {
             // The source has been told; the client may wait for what it says to that.
             tokio::select! {
@@ -114,6 +107,13 @@ async fn last_answers(
                 answers = answers => note_failure(connection, "read", answers.as_ref().err()),
                 () = connection.drained() => {}
             }
+        }
+        Ended::Closed | Ended::Failed(_)
+            if connection.awaits_answers() || connection.is_sending() =>
+        {
+            // The journal shall have the answer, though the client may not want it.
+            let enough = || !connection.awaits_answers() && !connection.is_sending();
+            let _ = until(answers, enough).await;
         }
         Ended::Refused(_) if !opaque => {
             // Of the requests before: theirs come first.
@@ -233,5 +233,46 @@ mod tests {
         let failures = |kind| rig.metrics.source_failures.with_label_values(&[kind]).get();
         assert_eq!((failures("write"), failures("read")), (1, 0));
         assert_eq!(rig.answers().await, TOO_LARGE);
+    }
+
+    /// It has said so while something was on its way to it.
+    #[tokio::test]
+    async fn a_client_that_says_no_more_gets_all_that_another_protocol_has_for_it() {
+        const UPGRADE: &[u8] =
+            b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+        const SWITCHED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
+            connection: Upgrade\r\n\r\n";
+        let rig = Rig::new(|_| {});
+        let connection = rig.connection();
+        let (mut client, accepted) = tokio::io::duplex(256);
+        let (mut source, connected) = tokio::io::duplex(1 << 16);
+        let [first, rest] = [SWITCHED.len() + 1000, 10_000];
+        let answer = [SWITCHED, &vec![b'x'; 1000 + rest]].concat();
+        let script = async {
+            client.write_all(UPGRADE).await.unwrap();
+            source.read_exact(&mut [0; UPGRADE.len()]).await.unwrap();
+            source.write_all(&answer[..first]).await.unwrap();
+            // More has been read than the client has room for.
+            let mut came = vec![0; SWITCHED.len()];
+            client.read_exact(&mut came).await.unwrap();
+            client.shutdown().await.unwrap();
+            assert_eq!(source.read(&mut [0]).await.unwrap(), 0);
+            came.resize(first, 0);
+            client.read_exact(&mut came[SWITCHED.len()..]).await.unwrap();
+            let saying = async {
+                // Fails if nobody listens, and then it doesn't come.
+                let _ = source.write_all(&answer[first..]).await;
+                drop(source);
+            };
+            let (_, read) = tokio::join!(saying, client.read_to_end(&mut came));
+            read.unwrap();
+            drop(client);
+            came
+        };
+        let serving = exchange(&connection, Box::new(accepted), tokio::io::split(connected));
+        let (came, ()) = tokio::join!(script, serving);
+        assert_eq!(came.len(), answer.len());
+        assert_eq!(came, answer);
+        assert_eq!(rig.answers().await, answer);
     }
 }
