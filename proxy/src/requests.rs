@@ -351,7 +351,9 @@ impl RequestSide {
                     let end = EndOfMessage { at, first_line: self.first_line, head: self.head };
                     stretches.push(Stretch { to: position, end: Some(end), kind: self.kind });
                     connection.ended();
-                    let trailers = self.framer.trailers();
+                    // Of what is left out they may have gone on in earlier reads.
+                    let is_recorded = self.kind != Kind::LeftOut;
+                    let trailers = if is_recorded { self.framer.trailers() } else { &[] };
                     self.bodies.end_with(redaction, trailers, before + position, secrets);
                     (start, self.kind) = (position, Kind::Unknown);
                     if connection.is_switching() && position < data.len() {

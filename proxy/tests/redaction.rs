@@ -219,6 +219,41 @@ async fn fields_behind_a_body_that_never_end_are_covered_too() {
     assert_eq!(String::from_utf8(captured.requests(0)).unwrap(), expected);
 }
 
+/// Of what is left out nothing is kept back, and nothing of it is in the journal that could be covered.
+#[tokio::test]
+async fn fields_behind_a_body_that_is_left_out_cover_nothing_of_the_message_behind() {
+    let left_out = "POST /logs/_doc HTTP/1.1\r\nhost: a\r\nx-probe: yes\r\n\
+        transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nauthorization: Basic s3cret\r\n\r\n";
+    let put = "PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
+    let its_answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\
+        set-cookie: s3cret=1; secure; httponly\r\n\r\n";
+    let created = "HTTP/1.1 201 Created\r\nlocation: /i/_doc/1\r\ncontent-length: 2\r\n\r\n{}";
+    let stage = Stage::with(ScriptedSource::silent().await.unwrap(), |flags| {
+        flags.leave_out_headers = vec!["x-probe=yes".into()];
+    })
+    .await;
+    let requests = [left_out, put].concat();
+    let answers = [its_answer, created].concat();
+    for (connection, back) in (1..20).enumerate() {
+        let mut client = stage.client().await;
+        let parts = requests.as_bytes().split_at(left_out.len() - back);
+        send_apart(&stage, &mut client, connection * requests.len(), parts.into()).await;
+        let received = stage.source.wait_for(connection, requests.len()).await.unwrap();
+        assert_eq!(received, requests.as_bytes());
+        let (first, second) = answers.as_bytes().split_at(its_answer.len() - back);
+        for part in [first, second] {
+            stage.source.act(connection, Step::Send(part.to_vec())).unwrap();
+            assert_eq!(read_exact(&mut client, part.len()).await, part);
+        }
+    }
+    let captured = stage.finish().await;
+    captured.assert_complete();
+    for connection in 0..captured.connections().len() {
+        let came = texts(&captured, connection);
+        assert_eq!(came, (put.to_owned(), created.to_owned()), "{connection}");
+    }
+}
+
 /// With a frame of settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// A HEADERS frame with credentials, as HPACK writes what it doesn't compress.
