@@ -32,7 +32,8 @@ async fn a_client_that_uploads_gets_the_answer_of_a_source_that_has_had_enough()
     let stage = Stage::new(source.await.unwrap()).await;
     for _ in 0..20 {
         let mut client = stage.client().await;
-        client.write_all(&put(4 << 20)).await.unwrap();
+        // The proxy takes the rest for a moment; on a busy machine it may hang up on the last of it.
+        let _ = client.write_all(&put(4 << 20)).await;
         assert_eq!(read_all(&mut client).await, enough);
     }
     let captured = stage.finish().await;

@@ -89,7 +89,8 @@ async fn heads_that_never_end_hold_others_up_until_their_time_is_over_and_no_lon
 /// Each head has its own time, also where there is none without a part of one that is kept back.
 #[tokio::test]
 async fn a_client_whose_reads_all_end_within_a_head_is_served() {
-    let limit = Duration::from_millis(200);
+    // Many times what an exchange takes where all else runs at once.
+    let limit = Duration::from_secs(2);
     let stage = Stage::with(ScriptedSource::answering(OK).await.unwrap(), |flags| {
         flags.head_timeout = Some(Span(limit));
     })
@@ -98,7 +99,7 @@ async fn a_client_whose_reads_all_end_within_a_head_is_served() {
     let (first, second) = (b"GET / HTTP/1.1\r\nho", b"st: a\r\n\r\n");
     client.write_all(first).await.unwrap();
     let began = std::time::Instant::now();
-    while began.elapsed() < 4 * limit {
+    while began.elapsed() < 2 * limit {
         client.write_all(&[&second[..], first].concat()).await.unwrap();
         assert_eq!(read_exact(&mut client, OK.len()).await, OK);
     }
