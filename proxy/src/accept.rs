@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::time::Duration;
 
 use codec::proxy_header::{self, Begins};
@@ -13,6 +14,7 @@ use pingora_core::protocols::l4::stream::Stream as Bare;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::addresses::Trusted;
 use crate::tls::Listening;
@@ -21,9 +23,29 @@ use crate::watched::Watched;
 /// A client's connection, TLS ended.
 pub(crate) type Client = Box<dyn BothWays>;
 
-pub(crate) trait BothWays: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait BothWays: AsyncRead + AsyncWrite + Unpin + Send {
+    /// The number of the socket below, where there is one.
+    fn socket(&self) -> Option<RawFd>;
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> BothWays for T {}
+impl BothWays for Bare {
+    fn socket(&self) -> Option<RawFd> {
+        Some(self.as_raw_fd())
+    }
+}
+
+impl BothWays for TlsStream<Box<Bare>> {
+    fn socket(&self) -> Option<RawFd> {
+        Some(self.as_raw_fd())
+    }
+}
+
+#[cfg(test)]
+impl BothWays for tokio::io::DuplexStream {
+    fn socket(&self) -> Option<RawFd> {
+        None
+    }
+}
 
 /// Whether a connection begins with a PROXY header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

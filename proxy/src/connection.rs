@@ -67,6 +67,8 @@ pub(crate) struct Connection<'a> {
     sending: AtomicBool,
     /// Whether the client has been told that the answer at hand is the last.
     last: AtomicBool,
+    /// Whether the client has a part of an answer that it would take for the whole if the connection ended.
+    looks_whole: AtomicBool,
 }
 
 impl<'a> Connection<'a> {
@@ -100,6 +102,7 @@ impl<'a> Connection<'a> {
             half_head: AtomicBool::new(false),
             sending: AtomicBool::new(false),
             last: AtomicBool::new(false),
+            looks_whole: AtomicBool::new(false),
         }
     }
 
@@ -275,6 +278,16 @@ impl<'a> Connection<'a> {
         if !in_progress && self.is_draining() {
             self.answered.notify_one();
         }
+    }
+
+    /// What is kept back of an answer is missing and, if the connection ended, nobody would see that; or nothing is any more.
+    pub(crate) fn looks_whole(&self, looks_so: bool) {
+        self.looks_whole.store(looks_so, Ordering::Relaxed);
+    }
+
+    /// Whether the client is not to see an end of the connection: it breaks.
+    pub(crate) fn is_to_break(&self) -> bool {
+        self.looks_whole.load(Ordering::Relaxed)
     }
 
     /// Whether the answer that begins may say that it is the connection's last: the proxy drains, and no other request has

@@ -13,6 +13,7 @@ mod accept;
 mod addresses;
 pub mod audit;
 mod bodies;
+mod break_off;
 mod certificates;
 mod command;
 mod connection;

@@ -83,6 +83,7 @@ pub(crate) async fn forward(
     let mut passage = connection.metrics.flows.answers.passage();
     // The last byte of an answer that ends with the connection.
     let mut last = None;
+    let mut broke = None;
     loop {
         if connection.tape.has_backlog() {
             connection.tape.drained(settings.journal_patience).await;
@@ -91,8 +92,8 @@ pub(crate) async fn forward(
             Ok(Some(slab)) => slab,
             Ok(None) => break,
             Err(error) => {
-                side.finish(connection);
-                return Err(error);
+                broke = Some(error);
+                break;
             }
         };
         passage.read(slab.len());
@@ -110,6 +111,7 @@ pub(crate) async fn forward(
                 && let Some((kept, rest)) = data.split_last()
             {
                 (last, data) = (Some(*kept), rest);
+                connection.looks_whole(true);
             }
             let sent = match side.close_at {
                 None => send_both(client, before.as_slice(), data).await,
@@ -131,11 +133,16 @@ pub(crate) async fn forward(
     if let Some(length) = side.until_close {
         wait_for_journal(connection, connection.tape.last(), length).await?;
     }
+    if client_is_there && let Some(last) = last {
+        send(client, &[last]).await?;
+        passage.sent(1);
+    }
+    connection.looks_whole(false);
+    if let Some(error) = broke {
+        connection.sends(false);
+        return Err(error);
+    }
     if client_is_there {
-        if let Some(last) = last {
-            send(client, &[last]).await?;
-            passage.sent(1);
-        }
         client.shutdown().await?;
     }
     connection.sends(false);
@@ -156,7 +163,10 @@ async fn wait_for_journal(connection: &Connection<'_>, after: u64, length: u64) 
     match (tape.lane().durable().reached(after).await, settings.when_full) {
         (Ok(()), _) => Ok(()),
         // The answer can't be vouched for: the client sees a connection that broke.
-        (Err(_), WhenFull::Reject) => Err(io::Error::other("the answer did not reach the journal")),
+        (Err(_), WhenFull::Reject) => {
+            connection.looks_whole(true);
+            Err(io::Error::other("the answer did not reach the journal"))
+        }
         (Err(_), WhenFull::Forward) => {
             connection.metrics.uncaptured.inc_by(length);
             Ok(())

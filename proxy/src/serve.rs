@@ -8,6 +8,7 @@ use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::accept::{Accepted, Client};
+use crate::break_off::break_off;
 use crate::connection::Connection;
 use crate::metrics::Metrics;
 use crate::pass::send;
@@ -63,6 +64,14 @@ async fn exchange(
         }
         ended
     };
+    if connection.is_to_break() {
+        if let Some(Ended::Refused(refusal)) = &ended {
+            connection.metrics.refused.with_label_values(&[refusal.reason()]).inc();
+        }
+        break_off(from_client.unsplit(to_client));
+        let _ = to_source.shutdown().await;
+        return;
+    }
     // Of a request whose last fields don't come the source has all else: nobody knows what it does about it.
     let is_untold = |refusal| matches!(refusal, Refusal::Head) && connection.is_midway();
     match &ended {

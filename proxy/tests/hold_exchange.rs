@@ -3,10 +3,13 @@
 
 mod stage;
 
+use std::io::ErrorKind;
+
 use capture_proxy::Flags;
-use stage::{Stage, read_all};
-use testbed::{ScriptedSource, Step};
-use tokio::io::AsyncWriteExt;
+use stage::secure::{Files, SecureClient};
+use stage::{PATIENCE, Stage, read_all, read_exact};
+use testbed::{Authority, ScriptedSource, Step};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 const PUT: &[u8] = b"PUT /i/_doc/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
 const GET: &[u8] = b"GET /i/_search HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -62,9 +65,46 @@ async fn what_comes_without_framing_is_durable_before_the_client_has_it() {
 async fn an_answer_that_is_not_in_the_journal_never_looks_whole() {
     let answer = open_answer(32 << 10);
     let stage = Stage::with(closing(answer.clone()).await, small).await;
+    breaks_off(stage.client().await, &answer).await;
+}
+
+#[tokio::test]
+async fn nor_does_it_over_tls() {
+    let answer = open_answer(32 << 10);
+    let authority = Authority::new("ours").unwrap();
+    let files = Files::new();
+    let (certificate, key) = files.issue("proxy", &authority.server(&["127.0.0.1"]).unwrap());
+    let stage = Stage::with(closing(answer.clone()).await, |flags| {
+        small(flags);
+        (flags.tls_certificate, flags.tls_key) = (Some(certificate), Some(key));
+    })
+    .await;
+    let client = SecureClient::trusting(&authority).connect(stage.proxy).await.unwrap();
+    breaks_off(client, &answer).await;
+}
+
+/// The client has not all of the answer, and no end of it: an end is what it would take for the answer's.
+async fn breaks_off(mut client: impl AsyncRead + AsyncWrite + Unpin, answer: &[u8]) {
+    client.write_all(PUT).await.unwrap();
+    let mut came = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, client.read_to_end(&mut came)).await.unwrap();
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(came.len() < answer.len() && answer.starts_with(&came), "{}", came.len());
+}
+
+#[tokio::test]
+async fn of_an_answer_that_the_source_breaks_off_the_client_has_all_that_came() {
+    let answer = open_answer(1000);
+    let stage = Stage::with(ScriptedSource::silent().await.unwrap(), exchange).await;
     let mut client = stage.client().await;
     client.write_all(PUT).await.unwrap();
-    assert_eq!(read_all(&mut client).await, answer[..answer.len() - 1]);
+    stage.source.wait_for(0, PUT.len()).await.unwrap();
+    stage.source.act(0, Step::Send(answer.clone())).unwrap();
+    let (all_but_one, last) = answer.split_at(answer.len() - 1);
+    assert_eq!(read_exact(&mut client, all_but_one.len()).await, all_but_one);
+    stage.source.act(0, Step::Reset).unwrap();
+    assert_eq!(read_exact(&mut client, 1).await, last);
+    assert_eq!(stage.captured().await.answers(0), answer);
 }
 
 #[tokio::test]
