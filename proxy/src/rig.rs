@@ -19,41 +19,58 @@ use crate::{Flags, Settings};
 pub(crate) struct Rig {
     pub(crate) settings: Settings,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) journal: Appender,
+    pub(crate) budget: Arc<Budget>,
     url: JournalUrl,
-    journal: Appender,
     tape: Tape,
-    budget: Arc<Budget>,
     recording: Recording,
     _place: Place,
     _folder: TempDir,
 }
 
 impl Rig {
+    /// Of a connection that is recorded.
     pub(crate) fn new(change: impl FnOnce(&mut Settings)) -> Rig {
+        Rig::of(true, |_| {}, change)
+    }
+
+    pub(crate) fn with_flags(is_recorded: bool, change: impl FnOnce(&mut Flags)) -> Rig {
+        Rig::of(is_recorded, change, |_| {})
+    }
+
+    fn of(
+        is_recorded: bool,
+        flag: impl FnOnce(&mut Flags),
+        set: impl FnOnce(&mut Settings),
+    ) -> Rig {
         let folder = TempDir::new().unwrap();
-        let flags = Flags {
+        let mut flags = Flags {
             source: Some("http://127.0.0.1:9".into()),
             listen: Some("127.0.0.1:0".into()),
             journal: Some(format!("file://{}", folder.path().join("j").display())),
             ..Flags::default()
         };
+        flag(&mut flags);
         let mut settings = Settings::load(flags, []).unwrap();
-        change(&mut settings);
+        set(&mut settings);
         let url = settings.journal.clone().unwrap();
         let journal = Appender::open(&url, &settings.append).unwrap();
         let metrics = Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap());
-        let budget = Budget::of(1 << 20);
+        let budget = Budget::of(64 << 20);
         let place = Arc::new(Roster::default()).enter("node");
         let seat = place.seat.clone();
-        let tape = Tape::new(journal.clone(), "node", seat, metrics.clone(), budget.clone());
+        let tape = match is_recorded {
+            true => Tape::new(journal.clone(), "node", seat, metrics.clone(), budget.clone()),
+            false => Tape::blank(metrics.clone(), budget.clone()),
+        };
         let recording = Recording::of(1.0);
         Rig {
             settings,
             metrics,
-            url,
             journal,
-            tape,
             budget,
+            url,
+            tape,
             recording,
             _place: place,
             _folder: folder,
