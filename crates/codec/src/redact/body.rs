@@ -119,9 +119,14 @@ impl BodySearch {
 
     /// Looks through the next bytes of content, which are at `at`; adds what is secret to `found`.
     pub fn next(&mut self, redaction: &Redaction, content: &[u8], at: usize, found: &mut Secrets) {
-        let readable = self.readable(content);
+        let mut readable = self.readable(content);
         let mut position = 0;
         while let Some(rest) = content.get(position..readable).filter(|rest| !rest.is_empty()) {
+            if rest.first() == Some(&b'/') && self.is_between() {
+                // A comment: servers pass over it, wherever it is.
+                readable = position;
+                break;
+            }
             position += self.step(redaction, rest, at + position, found);
         }
         if readable < content.len() {
@@ -129,6 +134,11 @@ impl BodySearch {
             self.end(found);
             found.push(Secret { range: at + readable..at + content.len(), cover: Cover::Stars });
         }
+    }
+
+    /// Whether the next byte is neither of a text nor of a key in quotes.
+    fn is_between(&self) -> bool {
+        !matches!(self.state, State::Text { .. } | State::Quoted { .. })
     }
 
     /// How many of the next bytes may be JSON. After them nothing is, whatever comes.
@@ -248,7 +258,7 @@ impl BodySearch {
             State::Scalar { secret } => {
                 let ends = |byte: &u8| {
                     byte.is_ascii_whitespace()
-                        || matches!(byte, b',' | b']' | b'}' | b'{' | b'[' | b'"')
+                        || matches!(byte, b',' | b']' | b'}' | b'{' | b'[' | b'"' | b'/')
                 };
                 let length = rest.iter().position(ends).unwrap_or(rest.len());
                 if secret {

@@ -111,6 +111,24 @@ fn from_a_zero_byte_on_everything_is_covered_wherever_it_is_cut() {
 }
 
 #[test]
+fn from_a_comment_on_everything_is_covered_wherever_it_is_cut() {
+    for (begins, rest) in [
+        (r#"{"a":"/","email""#, r#"/**/:"ann@"}"#),
+        (r#"{"a":1"#, "/*\"*/,\"email\":\"ann@\"}"),
+        (r#"{a"#, "//\n}"),
+        (r#"{"a":"#, r#"/"email"/1}"#),
+        ("", "// {\n{\"email\":\"ann@\"}"),
+    ] {
+        let whole = [begins, rest].concat();
+        for cut in 0..whole.len() {
+            let stored =
+                String::from_utf8(stored(&policy(None), whole.as_bytes(), &[cut])).unwrap();
+            assert_eq!(stored, format!("{begins}{}", "*".repeat(rest.len())), "{whole} {cut}");
+        }
+    }
+}
+
+#[test]
 fn a_value_that_never_ends_or_is_too_long_tells_nothing() {
     let redaction = policy(Some(b"key"));
     let body = format!(r#"{{"email":"{}"#, "a".repeat(100));
