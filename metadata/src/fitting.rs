@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use settings::glob;
 
-use crate::{Kind, selection::matches_glob};
+use crate::Kind;
 
 /// Patterns of templates, by what each begins with before its first star: there may be thousands of them, and of indices.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ impl Fitting {
     pub(crate) fn of(&self, index: &str) -> impl Iterator<Item = usize> {
         let prefixes = (0..=index.len()).filter_map(|end| index.get(..end));
         let likely = prefixes.filter_map(|prefix| self.0.get(prefix)).flatten();
-        likely.filter(move |(_, glob)| matches_glob(glob, index)).map(|(place, _)| *place)
+        likely.filter(move |(_, glob)| glob::matches(glob, index)).map(|(place, _)| *place)
     }
 }
 

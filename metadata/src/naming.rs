@@ -1,8 +1,9 @@
 //! What a person wants otherwise than the source has it: names, shards, replicas.
 
 use regex::Regex;
+use settings::glob;
 
-use crate::selection::{captures, matches_glob, whole};
+use crate::selection::whole;
 
 /// New names; the first rule that fits a name counts.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +57,7 @@ impl Rename {
                 from.is_match(name).then(|| from.replace(name, to.as_str()).into_owned())
             }
             Self::Glob(from, to) => {
-                let found = captures(from, name)?;
+                let found = glob::captures(from, name)?;
                 let mut found = found.into_iter();
                 let mut parts = to.split('*');
                 let mut new = parts.next().unwrap_or_default().to_owned();
@@ -92,7 +93,7 @@ impl Numbers {
     }
 
     pub fn of(&self, name: &str) -> Option<u32> {
-        self.0.iter().find(|(pattern, _)| matches_glob(pattern, name)).map(|(_, number)| *number)
+        self.0.iter().find(|(pattern, _)| glob::matches(pattern, name)).map(|(_, number)| *number)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use regex::Regex;
+use settings::glob;
 
 use crate::{Kind, rules};
 
@@ -41,34 +42,10 @@ pub(crate) fn whole(expression: &str) -> Result<Regex, String> {
 impl Pattern {
     pub fn matches(&self, name: &str) -> bool {
         match self {
-            Self::Glob(glob) => matches_glob(glob, name),
+            Self::Glob(glob) => glob::matches(glob, name),
             Self::Regex(regex) => regex.is_match(name),
         }
     }
-}
-
-/// `*` stands for any characters, none too.
-pub(crate) fn matches_glob(glob: &str, name: &str) -> bool {
-    captures(glob, name).is_some()
-}
-
-/// What each `*` stands for, the shortest first; `None`: no match.
-pub(crate) fn captures<'n>(glob: &str, name: &'n str) -> Option<Vec<&'n str>> {
-    let mut parts = glob.split('*');
-    let first = parts.next().unwrap_or_default();
-    let mut rest = name.strip_prefix(first)?;
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else {
-        return rest.is_empty().then(Vec::new);
-    };
-    let mut found = Vec::with_capacity(parts.len());
-    for part in middle {
-        let at = rest.find(part)?;
-        found.push(&rest[..at]);
-        rest = &rest[at + part.len()..];
-    }
-    found.push(rest.strip_suffix(last)?);
-    Some(found)
 }
 
 /// A list of patterns in which `-pattern` takes out what came before.
@@ -166,15 +143,6 @@ mod tests {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         let patterns = Patterns::parse(&texts).unwrap();
         Selection { kinds: Vec::new(), patterns: BTreeMap::from([(Kind::Index, patterns)]) }
-    }
-
-    #[test]
-    fn stars_stand_for_any_characters() {
-        assert_eq!(captures("logs-*-*", "logs-a-b-c"), Some(vec!["a", "b-c"]));
-        assert_eq!(captures("*", ""), Some(vec![""]));
-        assert_eq!(captures("a*a", "a"), None);
-        assert_eq!(captures("a", "ab"), None);
-        assert!(matches_glob("*-2024.*", "logs-2024.01"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Settings of a program: a YAML file, the environment, flags; and the units and exit codes that all
+//! Settings of a program: a YAML file, the environment, flags; and the units, patterns and exit codes that
 //! programs share.
 //!
 //! A program has one struct of optional fields that serves as flags (clap), as file and as
@@ -9,6 +9,7 @@
 
 mod bad;
 mod exit;
+pub mod glob;
 mod layers;
 mod secret;
 mod units;
