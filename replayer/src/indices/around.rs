@@ -2,9 +2,9 @@
 
 use cluster::{Method, Request, encode_segment};
 use converge::Scope;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{IndexError, Indices};
+use super::{IndexError, Indices, reconcile::added};
 
 impl Indices {
     /// This run has found the index on the source, after so many looks at it.
@@ -74,16 +74,11 @@ impl Indices {
                     to = index,
                     "the source writes to another index"
                 );
-                let mut add = options.as_object().cloned().unwrap_or_default();
-                add.insert("index".into(), other.as_str().into());
-                add.insert("alias".into(), alias.as_str().into());
-                add.insert("is_write_index".into(), false.into());
-                actions.push(json!({"add": add}));
+                let mut options = options.clone();
+                options["is_write_index"] = false.into();
+                actions.push(added(other, alias, &options));
             }
-            if !actions.is_empty() {
-                let body = json!({"actions": actions}).to_string();
-                self.target.call(Request::json(Method::POST, "/_aliases", body)).await?;
-            }
+            self.change_aliases(actions).await?;
         }
         Ok(())
     }

@@ -164,11 +164,12 @@ impl Indices {
         for (alias, options) in
             original.aliases.iter().filter(|(a, o)| image.aliases.get(*a) != Some(o))
         {
-            let mut add = options.as_object().cloned().unwrap_or_default();
-            add.insert("index".into(), index.into());
-            add.insert("alias".into(), alias.as_str().into());
-            actions.push(json!({"add": add}));
+            actions.push(added(index, alias, options));
         }
+        self.change_aliases(actions).await
+    }
+
+    pub(super) async fn change_aliases(&self, actions: Vec<Value>) -> Result<(), IndexError> {
         if actions.is_empty() {
             return Ok(());
         }
@@ -176,6 +177,14 @@ impl Indices {
         self.target.call(Request::json(Method::POST, "/_aliases", body)).await?;
         Ok(())
     }
+}
+
+/// The action that gives an index an alias, or the one that it has other options.
+pub(super) fn added(index: &str, alias: &str, options: &Value) -> Value {
+    let mut add = options.as_object().cloned().unwrap_or_default();
+    add.insert("index".into(), index.into());
+    add.insert("alias".into(), alias.into());
+    json!({"add": add})
 }
 
 /// The paths of fields whose type is another one, or that the target lacks.
