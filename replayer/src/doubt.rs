@@ -116,7 +116,7 @@ async fn ask(
     swept: &mut Swept,
 ) -> Result<(), ClusterError> {
     reading.look_at_tasks(batch).await?;
-    let questions = Questions::of(batch, &reading.running);
+    let questions = Questions::of(batch, &reading.not_over);
     for (scope, deletes) in &questions.definitions {
         let done = reading.definition(scope, *deletes, swept).await;
         reading.bear(format!("{scope:?}"), done)?;
@@ -153,7 +153,7 @@ async fn ask(
 }
 
 impl Questions {
-    fn of(batch: &[Waiting], running: &BTreeSet<Task>) -> Self {
+    fn of(batch: &[Waiting], not_over: &HashMap<Task, Later>) -> Self {
         let mut questions = Self::default();
         for Waiting { doubt, .. } in batch {
             match &doubt.kind {
@@ -169,7 +169,7 @@ impl Questions {
                 DoubtKind::Sweep { index } => drop(questions.sweeps.insert(Arc::clone(index))),
                 DoubtKind::Walk { index } => drop(questions.walks.insert(Arc::clone(index))),
                 DoubtKind::WalkAfter { index, task } => {
-                    if !running.contains(task) {
+                    if !not_over.contains_key(task) {
                         questions.walks.insert(Arc::clone(index));
                     }
                 }

@@ -6,6 +6,7 @@ mod lab;
 use cluster::Method;
 use lab::Lab;
 use serde_json::json;
+use telemetry::Shutdown;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollover_that_no_proxy_saw_moves_the_writing_of_its_alias() {
@@ -14,19 +15,18 @@ async fn a_rollover_that_no_proxy_saw_moves_the_writing_of_its_alias() {
     let first = json!({"aliases": {&alias: {"is_write_index": true}}});
     lab.ok(Method::PUT, &format!("/{index}-000001"), &first).await;
     lab.ok(Method::PUT, &format!("/{alias}/_doc/1"), &json!({"n": 1})).await;
-    let replaying = telemetry::Shutdown::new();
-    let replay = {
-        let (lab, replaying) = (lab.clone(), replaying.clone());
-        tokio::spawn(async move { lab.replay_until(&replaying).await.unwrap() })
+    let shutdown = Shutdown::new();
+    let clients = async {
+        // The target has the first index before the second one is there.
+        lab.wait_for(&format!("{index}-000001"), "1").await;
+        lab.directly(Method::POST, &format!("/{alias}/_rollover"), &json!({})).await;
+        lab.ok(Method::PUT, &format!("/{alias}/_doc/2"), &json!({"n": 2})).await;
+        lab.wait_for(&format!("{index}-000002"), "2").await;
+        lab.stop_proxy().await;
+        shutdown.drain();
     };
-    // The target has the first index before the second one is there.
-    lab.wait_for(&format!("{index}-000001"), "1").await;
-    lab.directly(Method::POST, &format!("/{alias}/_rollover"), &json!({})).await;
-    lab.ok(Method::PUT, &format!("/{alias}/_doc/2"), &json!({"n": 2})).await;
-    lab.wait_for(&format!("{index}-000002"), "2").await;
-    lab.stop_proxy().await;
-    replaying.drain();
-    replay.await.unwrap();
+    let (live, ()) = tokio::join!(lab.replay_until(&shutdown), clients);
+    live.unwrap();
     let summary = lab.replay(|_| {}).await.unwrap();
     assert!(summary.is_converged(), "{summary}");
     assert!(lab.differences().await.is_empty());
@@ -46,16 +46,15 @@ async fn an_index_that_is_deleted_without_the_proxy_is_deleted_on_the_target_too
     // One that the source never had is nobody's to delete.
     let own = format!("{gone}-own");
     lab.change_target(Method::PUT, &format!("/{own}"), &json!({})).await;
-    let replaying = telemetry::Shutdown::new();
-    let replay = {
-        let (lab, replaying) = (lab.clone(), replaying.clone());
-        tokio::spawn(async move { lab.replay_until(&replaying).await.unwrap() })
+    let shutdown = Shutdown::new();
+    let clients = async {
+        lab.wait_for(&gone, "1").await;
+        lab.directly(Method::DELETE, &format!("/{gone}"), &json!(null)).await;
+        lab.wait_until_gone(&gone).await;
+        shutdown.drain();
     };
-    lab.wait_for(&gone, "1").await;
-    lab.directly(Method::DELETE, &format!("/{gone}"), &json!(null)).await;
-    lab.wait_until_gone(&gone).await;
-    replaying.drain();
-    replay.await.unwrap();
+    let (live, ()) = tokio::join!(lab.replay_until(&shutdown), clients);
+    live.unwrap();
     lab.stop_proxy().await;
     assert!(lab.replay(|_| {}).await.unwrap().is_converged());
     lab.assert_equal().await;

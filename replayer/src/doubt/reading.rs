@@ -11,7 +11,7 @@ use converge::{
 };
 use deletes::Delete;
 
-use super::{Swept, bulks, named, tasks::Untold};
+use super::{Later, Swept, bulks, named};
 use crate::{
     context::Context,
     indices, noted,
@@ -27,10 +27,10 @@ pub(super) struct Reading<'a> {
     pub(super) failures: HashMap<String, String>,
     /// The same of what only can't be resolved now.
     pub(super) unavailable: HashMap<String, String>,
-    /// Tasks of the source that aren't over.
-    pub(super) running: BTreeSet<Task>,
-    /// Those that nobody tells of.
-    pub(super) untold: HashMap<Task, Untold>,
+    /// Tasks of the source that aren't over, or may not be.
+    pub(super) not_over: HashMap<Task, Later>,
+    /// Those that nobody will tell of, with why.
+    pub(super) untold: HashMap<Task, String>,
     /// The concrete indices that were read for a name or a scope.
     pub(super) behind: HashMap<String, Vec<String>>,
     /// Indices whose image turned out to be another one's while it was written to, and is empty now.
@@ -48,7 +48,7 @@ impl<'a> Reading<'a> {
             source,
             failures: HashMap::new(),
             unavailable: HashMap::new(),
-            running: BTreeSet::new(),
+            not_over: HashMap::new(),
             untold: HashMap::new(),
             behind: HashMap::new(),
             replaced: BTreeSet::new(),

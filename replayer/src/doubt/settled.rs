@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use converge::{Doubt, DoubtKind};
+use converge::{Doubt, DoubtKind, Task};
 
-use super::{Later, Resolved, Waiting, reading::Reading, tasks::Untold};
+use super::{Later, Resolved, Waiting, reading::Reading};
 
 impl Reading<'_> {
     /// Tells which doubts are resolved.
@@ -15,11 +15,7 @@ impl Reading<'_> {
                 resolved.later.push((waiting, later));
                 continue;
             }
-            let ever = match self.untold(&waiting.doubt) {
-                Some(Untold::Ever(why)) => Some(why.clone()),
-                _ => None,
-            };
-            match ever.or_else(|| self.hit(&self.failures, &waiting.doubt)) {
+            match self.failure(&waiting.doubt) {
                 None => resolved.done.push(waiting),
                 Some(why) => resolved.left.push((waiting, why)),
             }
@@ -28,20 +24,13 @@ impl Reading<'_> {
     }
 
     fn later(&self, doubt: &Doubt) -> Option<Later> {
-        if matches!(&doubt.kind, DoubtKind::WalkAfter { task, .. } if self.running.contains(task)) {
-            return Some(Later::Running);
-        }
-        if let Some(Untold::Now(why)) = self.untold(doubt) {
-            return Some(Later::Unavailable(why.clone()));
-        }
-        self.hit(&self.unavailable, doubt).map(Later::Unavailable)
+        let of_task = task_of(doubt).and_then(|task| self.not_over.get(task)).cloned();
+        of_task.or_else(|| self.hit(&self.unavailable, doubt).map(Later::Unavailable))
     }
 
-    fn untold(&self, doubt: &Doubt) -> Option<&Untold> {
-        match &doubt.kind {
-            DoubtKind::WalkAfter { task, .. } => self.untold.get(task),
-            _ => None,
-        }
+    fn failure(&self, doubt: &Doubt) -> Option<String> {
+        let of_task = task_of(doubt).and_then(|task| self.untold.get(task)).cloned();
+        of_task.or_else(|| self.hit(&self.failures, doubt))
     }
 
     /// What is said of a doubt in `failures`.
@@ -73,5 +62,12 @@ impl Reading<'_> {
             key == name || behind.iter().any(|behind| behind == index)
         };
         failures.iter().find(|(key, _)| hit(key)).map(|(_, why)| why.clone())
+    }
+}
+
+fn task_of(doubt: &Doubt) -> Option<&Task> {
+    match &doubt.kind {
+        DoubtKind::WalkAfter { task, .. } => Some(task),
+        _ => None,
     }
 }

@@ -5,14 +5,7 @@ use std::collections::BTreeMap;
 use cluster::ClusterError;
 use converge::{DoubtKind, Task};
 
-use super::{Waiting, reading::Reading};
-
-/// Why it isn't known whether a task is over; in words.
-#[derive(Clone, Debug)]
-pub(super) enum Untold {
-    Now(String),
-    Ever(String),
-}
+use super::{Later, Waiting, reading::Reading};
 
 /// In nanoseconds.
 const MILLISECOND: u64 = 1_000_000;
@@ -39,17 +32,15 @@ impl Reading<'_> {
                 }
             };
             match runs {
-                Ok(true) => drop(self.running.insert(task.clone())),
+                Ok(true) => drop(self.not_over.insert(task.clone(), Later::Running)),
                 Ok(false) => {}
                 // A node doesn't say.
                 Err(error @ ClusterError::Unavailable { .. }) => {
-                    self.untold.insert(task.clone(), Untold::Now(error.to_string()));
+                    self.not_over.insert(task.clone(), Later::Unavailable(error.to_string()));
                 }
                 Err(error) if error.is_transient() => return Err(error),
                 // Not allowed to see tasks.
-                Err(error) => {
-                    drop(self.untold.insert(task.clone(), Untold::Ever(error.to_string())))
-                }
+                Err(error) => drop(self.untold.insert(task.clone(), error.to_string())),
             }
         }
         Ok(())

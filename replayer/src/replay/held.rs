@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use converge::order::ExchangeKey;
 
 use crate::{
+    doubt::Waiting,
     offsets::{Lowest, Place},
     recorder::Receipt,
 };
@@ -54,6 +55,15 @@ impl Held {
                 self.open.remove(&exchange);
             }
         }
+    }
+
+    /// Whether a doubt is still this replayer's; otherwise whoever has its partition now finds it anew.
+    pub(super) fn stays(&mut self, waiting: &Waiting) -> bool {
+        let stays = waiting.receipt.is_current();
+        if !stays {
+            self.closed(waiting.of);
+        }
+        stays
     }
 
     /// Something of an exchange stays open, whose first record this is.

@@ -10,7 +10,6 @@ use converge::{Meaning, Selection};
 
 use super::Conductor;
 use crate::{
-    doubt::Waiting,
     exchange::{Job, What},
     offsets::Place,
 };
@@ -46,15 +45,8 @@ impl Conductor {
         }
         self.forget_jobs();
         let held_back = &mut self.held_back;
-        let mut stays = |waiting: &Waiting| {
-            let stays = waiting.receipt.is_current();
-            if !stays {
-                held_back.closed(waiting.of);
-            }
-            stays
-        };
-        self.doubts.retain(&mut stays);
-        self.later.retain(|(_, waiting)| stays(waiting));
+        self.doubts.retain(|waiting| held_back.stays(waiting));
+        self.later.retain(|(_, waiting)| held_back.stays(waiting));
         self.deletes.retain(|_, deletes| {
             deletes.retain(|kept| kept.receipt.is_current());
             !deletes.is_empty()

@@ -83,20 +83,16 @@ impl Conductor {
                 }
                 tracing::warn!(%error, doubts = batch.len(), "doubts are put off: a cluster doesn't answer");
                 for waiting in batch {
-                    match waiting.receipt.is_current() {
-                        true => self.put_off(waiting, began),
-                        false => self.held_back.closed(waiting.of),
+                    if self.held_back.stays(&waiting) {
+                        self.put_off(waiting, began);
                     }
                 }
                 return Ok(());
             }
         };
-        // Of a partition that has gone meanwhile another replayer resolves them.
-        let stale = |waiting: &Waiting| !waiting.receipt.is_current();
-        let left = resolved.left.extract_if(.., |(waiting, _)| stale(waiting));
-        let later = resolved.later.extract_if(.., |(waiting, _)| stale(waiting));
-        let gone = left.map(|(waiting, _)| waiting).chain(later.map(|(waiting, _)| waiting));
-        gone.for_each(|waiting| self.held_back.closed(waiting.of));
+        // Their partitions may have gone meanwhile.
+        resolved.left.retain(|(waiting, _)| self.held_back.stays(waiting));
+        resolved.later.retain(|(waiting, _)| self.held_back.stays(waiting));
         for waiting in resolved.done {
             self.held_back.closed(waiting.of);
             self.held_back.done(waiting.answered, waiting.receipt);
