@@ -136,9 +136,9 @@ impl BodySearch {
         }
     }
 
-    /// Whether the next byte is neither of a text nor of a key in quotes.
+    /// Whether the next byte is of no value and of no key in quotes. A number or a word before it has to end first.
     fn is_between(&self) -> bool {
-        !matches!(self.state, State::Text { .. } | State::Quoted { .. })
+        !matches!(self.state, State::Text { .. } | State::Quoted { .. } | State::Scalar { .. })
     }
 
     /// How many of the next bytes may be JSON. After them nothing is, whatever comes.

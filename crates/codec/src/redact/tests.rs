@@ -129,6 +129,17 @@ fn from_a_comment_on_everything_is_covered_wherever_it_is_cut() {
 }
 
 #[test]
+fn a_number_before_a_comment_is_hashed_as_a_whole_wherever_it_is_cut() {
+    let redaction = policy(Some(b"key"));
+    let body = br#"{"email":1234567/**/}"#;
+    let whole = stored(&redaction, body, &[]);
+    assert!(!whole.starts_with(br#"{"email":*"#), "{}", String::from_utf8_lossy(&whole));
+    for cut in 0..body.len() {
+        assert_eq!(stored(&redaction, body, &[cut]), whole, "{cut}");
+    }
+}
+
+#[test]
 fn a_value_that_never_ends_or_is_too_long_tells_nothing() {
     let redaction = policy(Some(b"key"));
     let body = format!(r#"{{"email":"{}"#, "a".repeat(100));
