@@ -10,6 +10,9 @@ use codec::record::{Heartbeat, Nanos};
 /// A proxy that hasn't been heard of for so long, by the clocks of the others, holds nobody up.
 const PROXY_SILENCE: Nanos = 30_000_000_000;
 
+/// By then everyone who writes to a partition has been heard of in it: a heartbeat comes each second.
+const ALL_HEARD: Nanos = 3_000_000_000;
+
 /// Without heartbeats: a partition that is so far behind the others has nothing.
 const PARTITION_SILENCE: Nanos = 60_000_000_000;
 
@@ -23,6 +26,8 @@ pub(crate) struct LowWater {
 struct Marks {
     proxies: BTreeMap<String, Proxy>,
     newest_record: Nanos,
+    /// When the first record that was read of it came into the journal.
+    began: Option<Nanos>,
 }
 
 #[derive(Debug)]
@@ -60,10 +65,21 @@ impl LowWater {
         }
     }
 
-    /// A record with observations up to `at`.
-    pub(crate) fn record(&mut self, partition: i32, at: Nanos) {
+    /// A record with observations up to `at` that came into the journal at `stored_at`, where it tells. Returns whether
+    /// it comes so late that its proxy wasn't waited for: others have been heard of in its partition long after it was
+    /// captured. So comes what a proxy had in its spill while others had Kafka.
+    ///
+    /// Where reading has just begun nobody has been heard of, and a replayer before this one may have gone on without it:
+    /// when it was stored tells.
+    pub(crate) fn record(&mut self, partition: i32, at: Nanos, stored_at: Option<Nanos>) -> bool {
         let marks = self.partitions.entry(partition).or_default();
         marks.newest_record = marks.newest_record.max(at);
+        let is_after = |time: Nanos| at.saturating_add(PROXY_SILENCE) < time;
+        let is_stored_late = stored_at.is_some_and(|stored| {
+            let began = *marks.began.get_or_insert(stored);
+            stored < began.saturating_add(ALL_HEARD) && is_after(stored)
+        });
+        is_stored_late || marks.proxies.values().any(|proxy| is_after(proxy.clock))
     }
 
     /// Whether a proxy has been heard of shortly before this time.
@@ -79,14 +95,6 @@ impl LowWater {
         let newest = marks.proxies.values().map(|proxy| proxy.clock).max().unwrap_or(0);
         let last = marks.proxies.get(node).map(|proxy| proxy.clock);
         last.is_some_and(|last| last.saturating_add(PROXY_SILENCE) < newest)
-    }
-
-    /// Whether a record that was captured at this time comes so late that its proxy wasn't waited for: others have been
-    /// heard of in its partition long after it. So comes what a proxy had in its spill while others had Kafka.
-    pub(crate) fn is_late(&self, partition: i32, at: Nanos) -> bool {
-        let Some(marks) = self.partitions.get(&partition) else { return false };
-        let newest = marks.proxies.values().map(|proxy| proxy.clock).max();
-        newest.is_some_and(|newest| at.saturating_add(PROXY_SILENCE) < newest)
     }
 
     /// Everything captured before this time has been read.
@@ -138,13 +146,30 @@ mod tests {
     #[test]
     fn what_a_proxy_brings_that_was_not_waited_for_is_late() {
         let mut marks = LowWater::new(&[0, 1]);
-        assert!(!marks.is_late(0, 0));
+        assert!(!marks.record(0, 0, None));
         marks.heartbeat(0, "a", &beat(50));
         marks.heartbeat(0, "b", &beat(50 + PROXY_SILENCE));
-        assert!(!marks.is_late(0, 50) && marks.get() == 0);
+        assert!(!marks.record(0, 50, None) && marks.get() == 0);
         marks.heartbeat(0, "b", &beat(51 + PROXY_SILENCE));
         // Of another partition nothing is known: it may not have been read so far.
-        assert!(marks.is_late(0, 50) && !marks.is_late(1, 50) && !marks.is_late(0, 51));
+        assert!(marks.record(0, 50, None) && !marks.record(1, 50, None));
+        assert!(!marks.record(0, 51, None));
+    }
+
+    #[test]
+    fn before_anyone_is_heard_of_it_is_told_by_when_a_record_was_stored() {
+        let mut marks = LowWater::new(&[0, 1]);
+        let began = 1_000 + PROXY_SILENCE;
+        assert!(!marks.record(0, 1_000, Some(began)));
+        // Its own proxy's heartbeats lay in its spill as it did, and say nothing of the others.
+        marks.heartbeat(0, "a", &beat(900));
+        assert!(marks.record(0, 999, Some(began)) && !marks.record(1, 999, None));
+        // From then on the others' heartbeats would have been read.
+        assert!(marks.record(0, 999, Some(began + ALL_HEARD - 1)));
+        assert!(!marks.record(0, 999, Some(began + ALL_HEARD)));
+        // What comes back to this replayer begins anew.
+        marks.begin(0);
+        assert!(marks.record(0, 999, Some(began + ALL_HEARD)));
     }
 
     #[test]
@@ -164,10 +189,10 @@ mod tests {
     #[test]
     fn without_heartbeats_the_records_tell() {
         let mut marks = LowWater::new(&[0, 1]);
-        marks.record(0, 200);
-        marks.record(1, 100);
+        marks.record(0, 200, None);
+        marks.record(1, 100, None);
         assert_eq!(marks.get(), 100);
-        marks.record(0, 100 + PARTITION_SILENCE + 50);
+        marks.record(0, 100 + PARTITION_SILENCE + 50, None);
         assert_eq!(marks.get(), 150);
     }
 }

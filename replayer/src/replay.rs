@@ -362,10 +362,9 @@ impl Conductor {
                     let times = record.observations.iter().map(|observation| observation.at);
                     let newest = times.max().unwrap_or(0);
                     self.newest = self.newest.max(newest);
-                    self.low_water.record(place.partition, newest);
-                    let late = newest > 0
-                        && self.reader.low_water().is_none()
-                        && self.low_water.is_late(place.partition, newest);
+                    let comes_late =
+                        self.low_water.record(place.partition, newest, entry.stored_at);
+                    let late = comes_late && newest > 0 && self.reader.low_water().is_none();
                     let events = self.connections.take(
                         record,
                         (place, is_scattered),

@@ -5,12 +5,18 @@ mod lab;
 
 use std::{fmt::Write as _, time::Duration};
 
+use bytes::Bytes;
 use cluster::{Method, Request};
 use lab::{
     Lab,
-    handmade::{answered, append, asked, heartbeat, heartbeat_at, now},
+    handmade::{answered_at, append, asked, asked_at, heartbeat, heartbeat_at, now},
 };
 use serde_json::{Value, json};
+use testbed::SharedKafka;
+
+static KAFKA: SharedKafka = SharedKafka::new();
+
+const MINUTE: u64 = 60_000_000_000;
 
 /// Documents that a reindex takes twenty seconds for.
 const DOCUMENTS: usize = 600;
@@ -112,9 +118,9 @@ async fn doubt_about_an_index_that_nobody_answers_for_holds_up_no_other() {
     assert_eq!(lab.on_target(Method::GET, &format!("/{red}/_doc/1")).await["found"], true);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_a_proxy_brings_a_minute_late_does_not_bring_its_document_back() {
-    let lab = Lab::start("late").await;
+/// Writes three documents, and replays all but the third; deletes the first, which the target then forgets. Returns the writes as
+/// a proxy has them that captured them at `at` and brings them after that.
+async fn written_and_forgotten(lab: &Lab, at: u64) -> Vec<(&'static str, u64, Bytes)> {
     let path = |id: u32| format!("/{}/_doc/{id}", lab.index);
     let body = json!({"n": 1});
     let answer = lab.ok(Method::PUT, &path(1), &body).await;
@@ -127,15 +133,13 @@ async fn a_write_that_a_proxy_brings_a_minute_late_does_not_bring_its_document_b
     lab.ok(Method::DELETE, &path(1), &Value::Null).await;
     lab.stop_proxy().await;
     assert!(lab.replay(|_| {}).await.unwrap().is_converged());
-    // The target forgets what it has deleted: an index that is opened again remembers no deletes.
+    // An index that is opened again remembers no deletes.
     for path in ["_flush?force=true", "_close", "_open?wait_for_active_shards=1"] {
         let path = format!("/{}/{path}", lab.index);
         lab.change_target(Method::POST, &path, &Value::Null).await;
     }
 
-    // Others have been heard of for a minute more: whose records these are wasn't waited for.
-    let later = now() + 60_000_000_000;
-    let mut records = vec![("beat", 1, heartbeat_at(later))];
+    let mut records = Vec::new();
     for (number, (id, answer)) in (0..).zip([(1, answer), (2, kept), (3, new)]) {
         let answer = answer.to_string();
         let response = format!(
@@ -143,14 +147,41 @@ async fn a_write_that_a_proxy_brings_a_minute_late_does_not_bring_its_document_b
             answer.len()
         );
         let request = request("PUT", &path(id), &body);
-        records.push(("late", 2 * number + 1, asked("late", 2 * number + 1, &request)));
-        records.push(("late", 2 * number + 2, answered("late", 2 * number + 2, &response)));
+        let (first, second) = (2 * number + 1, 2 * number + 2);
+        records.push(("late", first, asked_at(at, "late", first, &request)));
+        records.push(("late", second, answered_at(at, "late", second, &response)));
     }
-    records.push(("beat", 2, heartbeat_at(later)));
-    append(&lab.journal(), &records).await;
+    records
+}
+
+async fn assert_late(lab: &Lab) {
     let summary = lab.replay(|_| {}).await.unwrap();
-    assert_eq!(count_on_target(&lab).await, 2);
+    assert_eq!(count_on_target(lab).await, 2);
     assert!(summary.is_converged(), "{summary}");
     assert_eq!(summary.doubt["late"], 3, "{summary}");
     lab.assert_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_a_proxy_brings_a_minute_late_does_not_bring_its_document_back() {
+    let lab = Lab::start("late").await;
+    let at = now();
+    let late = written_and_forgotten(&lab, at).await;
+    // Others have been heard of for a minute more: whose records these are wasn't waited for.
+    let heard = |number| ("beat", number, heartbeat_at(at + MINUTE));
+    let records = [vec![heard(1)], late, vec![heard(2)]].concat();
+    append(&lab.journal(), &records).await;
+    assert_late(&lab).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_it_where_a_replayer_begins_with_it() {
+    let kafka = KAFKA.get().await.unwrap();
+    kafka.create_topic("late-first", 1).await.unwrap();
+    let lab = Lab::on("late-first", &kafka.journal("late-first")).await;
+    // Nobody is heard of before, but when they came is known.
+    let mut records = written_and_forgotten(&lab, now() - MINUTE).await;
+    records.push(("beat", 1, heartbeat()));
+    append(&lab.journal(), &records).await;
+    assert_late(&lab).await;
 }

@@ -107,6 +107,7 @@ fn taken(offset: u64, line: Result<Vec<u8>, Bad>) -> Entry {
         next: offset + 1,
         key: Bytes::new(),
         value: Bytes::new(),
+        stored_at: None,
         record: Err(BadRecord { partition: 0, offset, length: length as u64, reason }),
     };
     match line {

@@ -19,6 +19,8 @@ pub struct Entry {
     /// What it is stored under, and its bytes; both empty where there are none.
     pub key: Bytes,
     pub value: Bytes,
+    /// When it came into the journal, in nanoseconds since 1970, where the journal tells: Kafka does, in milliseconds.
+    pub stored_at: Option<Nanos>,
     pub record: Result<Record, BadRecord>,
 }
 
@@ -241,7 +243,9 @@ pub(crate) fn deleted(partition: i32, offset: u64, first: u64, length: u64) -> E
 /// An entry that can't be read.
 pub(crate) fn unread(bad: BadRecord, next: u64) -> Entry {
     let BadRecord { partition, offset, .. } = bad;
-    Entry { partition, offset, next, key: Bytes::new(), value: Bytes::new(), record: Err(bad) }
+    let key = Bytes::new();
+    let value = Bytes::new();
+    Entry { partition, offset, next, key, value, stored_at: None, record: Err(bad) }
 }
 
 /// An entry out of the bytes that were stored for it.
@@ -252,5 +256,5 @@ pub(crate) fn entry(partition: i32, offset: u64, next: u64, key: Bytes, value: B
         length: value.len() as u64,
         reason: error.to_string(),
     });
-    Entry { partition, offset, next, key, value, record }
+    Entry { partition, offset, next, key, value, stored_at: None, record }
 }

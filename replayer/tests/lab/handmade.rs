@@ -13,10 +13,10 @@ pub fn now() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64
 }
 
-fn record(direction: Direction, connection: &str, number: u64, bytes: &str) -> Bytes {
+fn record(at: u64, direction: Direction, connection: &str, number: u64, bytes: &str) -> Bytes {
     let mut record = Vec::new();
     let envelope = Envelope::new(connection, NODE);
-    record.extend_from_slice(&envelope.prefix(0, false, direction, now(), bytes.len()));
+    record.extend_from_slice(&envelope.prefix(0, false, direction, at, bytes.len()));
     record.extend_from_slice(bytes.as_bytes());
     record.extend_from_slice(&Envelope::suffix(None, number, false));
     record.into()
@@ -24,12 +24,22 @@ fn record(direction: Direction, connection: &str, number: u64, bytes: &str) -> B
 
 /// A record of what a client sent.
 pub fn asked(connection: &str, number: u64, bytes: &str) -> Bytes {
-    record(Direction::Read, connection, number, bytes)
+    asked_at(now(), connection, number, bytes)
+}
+
+/// The same at another time.
+pub fn asked_at(at: u64, connection: &str, number: u64, bytes: &str) -> Bytes {
+    record(at, Direction::Read, connection, number, bytes)
 }
 
 /// A record of what the source answered.
 pub fn answered(connection: &str, number: u64, bytes: &str) -> Bytes {
-    record(Direction::Write, connection, number, bytes)
+    answered_at(now(), connection, number, bytes)
+}
+
+/// The same at another time.
+pub fn answered_at(at: u64, connection: &str, number: u64, bytes: &str) -> Bytes {
+    record(at, Direction::Write, connection, number, bytes)
 }
 
 /// The proxy says that it lives, and that all is in the journal.

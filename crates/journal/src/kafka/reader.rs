@@ -294,7 +294,10 @@ impl KafkaReader {
         };
         // The consumer's buffer is its own: this is the one copy on the way in.
         let key = Bytes::copy_from_slice(message.key().unwrap_or_default());
-        Ok(Some(entry(partition, offset, offset + 1, key, Bytes::copy_from_slice(value))))
+        let value = Bytes::copy_from_slice(value);
+        let milliseconds = message.timestamp().to_millis();
+        let stored_at = milliseconds.and_then(|at| u64::try_from(at).ok()?.checked_mul(1_000_000));
+        Ok(Some(Entry { stored_at, ..entry(partition, offset, offset + 1, key, value) }))
     }
 
     /// It is renewed by itself.
