@@ -323,7 +323,15 @@ mod tests {
     fn entry_in(partition: i32, offset: u64, bytes: &[u8]) -> Entry {
         let value = Bytes::copy_from_slice(bytes);
         let record = Ok(record::decode(&value).unwrap());
-        Entry { partition, offset, next: offset + 1, key: Bytes::new(), value, record }
+        Entry {
+            partition,
+            offset,
+            next: offset + 1,
+            key: Bytes::new(),
+            value,
+            stored_at: None,
+            record,
+        }
     }
 
     fn audit(numbers: &[u64], told: u64) -> Audit {
