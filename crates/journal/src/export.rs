@@ -8,12 +8,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use codec::export;
 use codec::record::{self, Nanos};
 use flate2::bufread::MultiGzDecoder;
 
-use crate::read::entry;
+use crate::read::{entry, unread};
 use crate::{BadRecord, Ends, Entry, ReadError, StartFrom, offset_file};
 
 /// The longest line: a record of 48 MiB. The reference implementation's have up to 1 MiB.
@@ -101,14 +100,9 @@ fn url(path: &Path) -> String {
 
 /// A line as an entry.
 fn taken(offset: u64, line: Result<Vec<u8>, Bad>) -> Entry {
-    let bad = |length: usize, reason: String| Entry {
-        partition: 0,
-        offset,
-        next: offset + 1,
-        key: Bytes::new(),
-        value: Bytes::new(),
-        stored_at: None,
-        record: Err(BadRecord { partition: 0, offset, length: length as u64, reason }),
+    let bad = |length: usize, reason: String| {
+        let bad = BadRecord { partition: 0, offset, length: length as u64, reason };
+        unread(bad, offset + 1)
     };
     match line {
         Err(Bad { length, reason }) => bad(length, reason),
